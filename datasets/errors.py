@@ -1,0 +1,11 @@
+"""Errors of accepted labels and dataset snapshots."""
+
+from labeling.errors import Conflict, NotFound
+
+
+class SnapshotNotFound(NotFound):
+    code = "snapshot_not_found"
+
+
+class NothingToSnapshot(Conflict):
+    code = "nothing_to_snapshot"

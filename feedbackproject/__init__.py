@@ -1,0 +1,1 @@
+"""Wiring: settings, URLs, Celery, schedule, API envelope, embedded engines."""

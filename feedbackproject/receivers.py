@@ -1,0 +1,30 @@
+"""Who hears the news of the lower apps. A receiver only wakes a Celery task, which reads the state."""
+
+from typing import Any
+
+from labeling import news
+from labeling.wakeup import wake
+
+ACCEPT_PENDING = "datasets.accept_pending"
+CHECK_WATERMARK = "sampling.check_watermark"
+CHECK_RETRAINING = "training.check_retraining"
+
+
+def _on_annotation_recorded(sender: object, *, project_id: int, **kwargs: Any) -> None:
+    wake(ACCEPT_PENDING, project_id)
+    wake(CHECK_WATERMARK, project_id)
+
+
+def _on_queue_low(sender: object, *, project_id: int, **kwargs: Any) -> None:
+    wake(CHECK_WATERMARK, project_id)
+
+
+def _on_labels_accepted(sender: object, *, project_id: int, **kwargs: Any) -> None:
+    wake(CHECK_RETRAINING, project_id)
+
+
+def connect() -> None:
+    news.annotation_recorded.connect(_on_annotation_recorded, dispatch_uid="annotation_recorded")
+    news.queue_low.connect(_on_queue_low, dispatch_uid="queue_low")
+    news.champion_changed.connect(_on_queue_low, dispatch_uid="champion_changed")
+    news.labels_accepted.connect(_on_labels_accepted, dispatch_uid="labels_accepted")

@@ -1,0 +1,23 @@
+"""What runs when: the whole beat table. Every entry is a sweep or a check that is safe to run twice.
+
+Promptness comes from signals (labeling.news); these entries find what a lost message or a killed worker missed.
+"""
+
+from typing import TypedDict
+
+from celery.schedules import schedule
+
+
+class BeatEntry(TypedDict):
+    task: str
+    schedule: schedule
+
+
+BEAT_SCHEDULE: dict[str, BeatEntry] = {
+    "accept what was not accepted": {"task": "datasets.sweep_acceptance", "schedule": schedule(10.0)},
+    "refill queues that are low": {"task": "sampling.sweep_watermarks", "schedule": schedule(15.0)},
+    "run refills that were lost": {"task": "sampling.sweep_refills", "schedule": schedule(20.0)},
+    "rerun trainings that were lost": {"task": "training.sweep_runs", "schedule": schedule(20.0)},
+    "start trainings that are due": {"task": "training.sweep_triggers", "schedule": schedule(30.0)},
+    "forget old idempotency keys": {"task": "labeling.forget_idempotency_keys", "schedule": schedule(3600.0)},
+}

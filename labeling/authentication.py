@@ -1,0 +1,58 @@
+"""How an app proves who it is: a project's API key. Apart from labeling.edges, because DRF's settings name it."""
+
+import datetime as dt
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from labeling.models import ApiKey
+from labeling.services import api_keys
+
+_LAST_USED_RESOLUTION = dt.timedelta(minutes=1)
+
+
+class AppUser(AnonymousUser):
+    """An app that showed a valid API key: authenticated, but not a person."""
+
+    @property
+    def is_authenticated(self) -> Any:  # the stubs pin AnonymousUser's to Literal[False]
+        return True
+
+    @property
+    def is_anonymous(self) -> Any:
+        return False
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <key>`; see labeling.services.api_keys."""
+
+    keyword = "Bearer"
+
+    def authenticate(self, request: Request) -> tuple[AppUser, ApiKey] | None:
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != self.keyword.lower():
+            return None
+        api_key = ApiKey.objects.select_related("project").filter(key_hash=api_keys.hash_key(key.strip())).first()
+        if api_key is None:
+            raise AuthenticationFailed("This API key is not known.", code="invalid_api_key")
+        if api_key.revoked_at is not None:
+            raise AuthenticationFailed("This API key was revoked.", code="revoked_api_key")
+        self._note_use(api_key)
+        return AppUser(), api_key
+
+    def authenticate_header(self, request: Request) -> str:
+        return self.keyword
+
+    @staticmethod
+    def _note_use(api_key: ApiKey) -> None:
+        now = timezone.now()
+        stale = now - _LAST_USED_RESOLUTION
+        if api_key.last_used_at is None or api_key.last_used_at < stale:
+            ApiKey.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lt=stale), pk=api_key.pk).update(
+                last_used_at=now
+            )

@@ -1,0 +1,99 @@
+"""What the edges of every app share: who is calling, which project they mean, and whether they may."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from labeling import access
+from labeling.access import Capability
+from labeling.errors import NotAllowed, NotFound
+from labeling.models import ApiKey, Membership, Project
+
+
+class _ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself in an untyped hook
+    target_class = "labeling.authentication.ApiKeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "description": "A project's API key."}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A person or an app, and what they may do in one project."""
+
+    project: Project
+    user: User | None
+    api_key: ApiKey | None
+    capabilities: frozenset[Capability]
+
+    def may(self, capability: Capability) -> bool:
+        return capability in self.capabilities
+
+
+def caller_for(request: Request | HttpRequest, slug: str) -> Caller:
+    """Who calls, in the project named by `slug`.
+
+    Raises NotFound alike for a project that does not exist and for one the caller has no part in, so that
+    strangers learn nothing.
+    """
+    api_key = getattr(request, "auth", None)
+    if isinstance(api_key, ApiKey):
+        if api_key.project.slug != slug:
+            raise NotFound("No such project.", code="project_not_found")
+        return Caller(api_key.project, None, api_key, access.of_key(api_key.kind))
+    user = request.user
+    project = Project.objects.filter(slug=slug).first()
+    if project is None or not isinstance(user, User):
+        raise NotFound("No such project.", code="project_not_found")
+    if user.is_superuser:
+        return Caller(project, user, None, frozenset(Capability))
+    role = Membership.objects.filter(project=project, user=user).values_list("role", flat=True).first()
+    if role is None:
+        raise NotFound("No such project.", code="project_not_found")
+    return Caller(project, user, None, access.of_role(role))
+
+
+def require(caller: Caller, capability: Capability) -> None:
+    if not caller.may(capability):
+        raise NotAllowed(f"This needs the permission “{capability}” in this project.", code="permission_denied")
+
+
+class ProjectView(APIView):
+    """An API view below /projects/{slug}/. `capabilities` says what each method needs.
+
+    The caller is worked out before the method runs; the method reads `self.caller` and `self.project`.
+    """
+
+    capabilities: ClassVar[dict[str, Capability]] = {}
+    caller: Caller
+
+    @property
+    def project(self) -> Project:
+        return self.caller.project
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self.caller = caller_for(request, str(kwargs["slug"]))
+        if (capability := self.capabilities.get(request.method or "")) is not None:
+            require(self.caller, capability)
+
+
+class IdCursorPagination(CursorPagination):
+    """Keyset pages by id: the cost of a page does not depend on how far in it lies."""
+
+    ordering = "id"
+    page_size = 100
+    page_size_query_param = "page_size"
+    max_page_size = 1000
+
+
+class NewestFirstPagination(IdCursorPagination):
+    ordering = "-id"

@@ -1,0 +1,61 @@
+"""Errors of the domain, without HTTP. `feedbackproject.api` maps each family to a status."""
+
+from collections.abc import Mapping
+
+
+class DomainError(Exception):
+    """Something the caller can understand and mend.
+
+    `code` is stable and machine readable, `message` is for a person, `fields` names the parts of the
+    input that are to blame.
+    """
+
+    code = "error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.fields = dict(fields or {})
+
+
+class InvalidInput(DomainError):
+    """The request itself is wrong, whatever the state."""
+
+    code = "invalid_input"
+
+
+class NotAllowed(DomainError):
+    """The actor may not do this."""
+
+    code = "not_allowed"
+
+
+class NotFound(DomainError):
+    """No such thing, or none that the actor may see."""
+
+    code = "not_found"
+
+
+class Conflict(DomainError):
+    """The state does not admit this now."""
+
+    code = "conflict"
+
+
+class TooLarge(DomainError):
+    """More bytes or rows than the service takes at once."""
+
+    code = "too_large"
+
+
+class Unavailable(DomainError):
+    """An engine the request needs is down; trying again later may work."""
+
+    code = "unavailable"

@@ -1,0 +1,27 @@
+"""News a lower app tells upwards, after commit.
+
+A signal carries ids only and may be lost: it merely makes things prompt. Whoever hears it reads the state from
+the database, and a sweep finds what a lost signal missed.
+"""
+
+from functools import partial
+
+from django.db import transaction
+from django.dispatch import Signal
+
+annotation_recorded = Signal()
+"""An annotation was recorded or withdrawn. Sent with `project_id`."""
+
+queue_low = Signal()
+"""An annotator asked for a task and the queue had none to spare. Sent with `project_id`."""
+
+labels_accepted = Signal()
+"""Accepted labels changed. Sent with `project_id`."""
+
+champion_changed = Signal()
+"""Another model version is the champion now, and the pool holds its probabilities. Sent with `project_id`."""
+
+
+def tell(signal: Signal, *, project_id: int) -> None:
+    """Send `signal` once the current transaction has committed; a failing receiver is logged, not raised."""
+    transaction.on_commit(partial(signal.send_robust, sender=None, project_id=project_id))

@@ -1,0 +1,97 @@
+"""Starts the embedded engines of the tests and offers a project with the people around it."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("FEEDBACK_VAR_DIR", str(Path(__file__).resolve().parent.parent / "var" / "test"))
+
+import pytest
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
+
+from feedbackproject import embedded
+from labeling.models import ApiKey, LabelSchema, Membership, Project
+from labeling.services import api_keys
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    embedded.ensure_from_environment()
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    return User.objects.create_user("owner", password="owner-pass")
+
+
+@pytest.fixture
+def project(owner: User) -> Project:
+    """A project with the classes cat, dog and bird."""
+    project = Project.objects.create(slug="pets", name="Pets", objective="Sort pet photos.", created_by=owner)
+    definition = {"classes": [{"key": "cat"}, {"key": "dog"}, {"key": "bird"}]}
+    LabelSchema.objects.create(
+        project=project, version=1, kind="single_choice", definition=definition, created_by=owner
+    )
+    Membership.objects.create(project=project, user=owner, role=Membership.Role.OWNER)
+    return project
+
+
+def _member(project: Project, role: Membership.Role) -> User:
+    user = User.objects.create_user(role.value, password=f"{role.value}-pass")
+    Membership.objects.create(project=project, user=user, role=role)
+    return user
+
+
+@pytest.fixture
+def manager(project: Project) -> User:
+    return _member(project, Membership.Role.MANAGER)
+
+
+@pytest.fixture
+def reviewer(project: Project) -> User:
+    return _member(project, Membership.Role.REVIEWER)
+
+
+@pytest.fixture
+def annotator(project: Project) -> User:
+    return _member(project, Membership.Role.ANNOTATOR)
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    """Somebody with a login and a project of their own, but no part in `project`."""
+    user = User.objects.create_user("stranger", password="stranger-pass")
+    other = Project.objects.create(slug="other", name="Other", created_by=user)
+    Membership.objects.create(project=other, user=user, role=Membership.Role.OWNER)
+    return user
+
+
+@pytest.fixture
+def secret_key(project: Project, owner: User) -> str:
+    return api_keys.create(project, name="test app", kind=ApiKey.Kind.SECRET, by=owner).key
+
+
+@pytest.fixture
+def api_client() -> APIClient:
+    return APIClient()
+
+
+@pytest.fixture
+def app_client(secret_key: str) -> APIClient:
+    """A client that shows the project's secret key."""
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret_key}")
+    return client
+
+
+@pytest.fixture
+def owner_client(owner: User, project: Project) -> APIClient:
+    client = APIClient()
+    client.force_login(owner)
+    return client
+
+
+@pytest.fixture
+def annotator_client(annotator: User) -> APIClient:
+    client = APIClient()
+    client.force_login(annotator)
+    return client
