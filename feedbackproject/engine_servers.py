@@ -192,7 +192,7 @@ class PostgresServer(EngineServer):
     def answers(self) -> bool:
         if not self.socket.exists():
             return False
-        question = [
+        question: list[str | Path] = [
             self.programs_directory / "pg_isready",
             "-q",
             "-h",
