@@ -47,7 +47,7 @@ class EngineStatus:
     log: Path
 
 
-def var_dir() -> Path:
+def var_directory() -> Path:
     """Where data and logs live: ``FEEDBACK_VAR_DIR``, by default ``var`` in the checkout."""
     default = Path(__file__).resolve().parent.parent / "var"
     return Path(os.environ.get("FEEDBACK_VAR_DIR") or default).resolve()
@@ -64,7 +64,7 @@ def urls(var_dir: Path) -> Engines:
 
 def from_environment() -> Engines:
     """``DATABASE_URL`` and ``REDIS_URL`` as set, and the embedded address for what is not. Starts nothing."""
-    own = urls(var_dir())
+    own = urls(var_directory())
     return Engines(
         database_url=os.environ.get(VARIABLES["postgres"]) or own.database_url,
         redis_url=os.environ.get(VARIABLES["redis"]) or own.redis_url,
@@ -75,7 +75,7 @@ def ensure_from_environment() -> Engines:
     """Find or start the engines that the environment does not name: for the program's doors."""
     known = from_environment()
     missing = [name for name in ENGINE_NAMES if not os.environ.get(VARIABLES[name])]
-    started = ensure_running(var_dir(), missing).started if missing else ()
+    started = ensure_running(var_directory(), missing).started if missing else ()
     return Engines(known.database_url, known.redis_url, started)
 
 
