@@ -1,0 +1,77 @@
+"""`python -m tests.bench [name ...]`: run the benchmarks, print one table, write var/bench.json.
+
+Every benchmark is a module of this package with `run() -> list[Result]`. They start what they measure (engines
+under a directory of their own, web server, workers) and leave nothing running.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.bench.result import Result
+
+MODULES = ("scores", "import_rate", "refill", "queue_cycles")
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def _machine() -> dict[str, str | int | float]:
+    model = next(
+        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.processor(),
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cpu": model,
+        "cores": os.cpu_count() or 0,
+        "memory_gib": round(memory, 1),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _run(name: str) -> list[Result]:
+    """Run one benchmark in a process of its own, so that memory figures and imports do not mix."""
+    code = (
+        f"import json, sys; from dataclasses import asdict; from tests.bench.{name} import run; "
+        "results = [asdict(r) for r in run()]; print(); print('RESULTS ' + json.dumps(results))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603  our own code
+    marked = [line for line in done.stdout.splitlines() if line.startswith("RESULTS ")]
+    if done.returncode != 0 or not marked:
+        sys.stderr.write(done.stdout)
+        raise SystemExit(f"benchmark {name} failed with exit code {done.returncode}")
+    return [Result(**row) for row in json.loads(marked[-1].removeprefix("RESULTS "))]
+
+
+def _table(machine: dict[str, str | int | float], results: list[Result]) -> str:
+    lines = [", ".join(f"{key} {value}" for key, value in machine.items()), ""]
+    width = max(len(result.name) for result in results)
+    for result in results:
+        relation = ">=" if result.direction == "at_least" else "<="
+        bar = "" if result.bar is None else f"{relation} {result.bar:,.6g}"
+        verdict = "" if result.bar is None else ("reached" if result.is_reached else "MISSED")
+        lines.append(f"{result.name:<{width}}  {result.value:>14,.4g} {result.unit:<10} {bar:>14}  {verdict}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which benchmarks (default: all)")
+    names = parser.parse_args().names or MODULES
+    machine = _machine()
+    results = [result for name in names for result in _run(name)]
+    target = ROOT / "var" / "bench.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps({"machine": machine, "results": [asdict(result) for result in results]}, indent=2) + "\n")
+    print(_table(machine, results))
+
+
+if __name__ == "__main__":
+    main()
