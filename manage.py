@@ -7,6 +7,7 @@ import sys
 from django.core.management import execute_from_command_line
 
 from feedbackproject import embedded
+from feedbackproject.engine_servers import EngineError
 
 NEEDS_NO_ENGINE = {
     "",
@@ -17,6 +18,7 @@ NEEDS_NO_ENGINE = {
     "compilemessages",
     "engines",
     "makemessages",
+    "serve",  # starts them itself, to stop what it started
     "spectacular",
 }
 
@@ -25,7 +27,10 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "feedbackproject.settings.base")
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     if command not in NEEDS_NO_ENGINE:
-        embedded.ensure_from_environment()
+        try:
+            embedded.ensure_from_environment()
+        except EngineError as error:
+            sys.exit(str(error))
     execute_from_command_line(sys.argv)
 
 

@@ -1,0 +1,62 @@
+# `make run` and `make test` set up everything they need, on Debian with Python 3.11 or newer; root or not.
+# A second start takes seconds: each step leaves a stamp in .venv.
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+PY := $(VENV)/bin/python
+SETUP := PYTHON="$(PYTHON)" scripts/setup
+export PORT
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench stop clean lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed ## set up and serve with demo data at http://127.0.0.1:8000 (PORT=8001 for another port)
+	@$(PY) manage.py serve
+
+test: $(VENV)/.installed-dev $(VENV)/.browser ## set up and run all tests (ARGS="tests/unit -k margin" for some)
+	@$(PY) -m pytest $(ARGS)
+
+check: $(VENV)/.installed-dev ## lint, format, types, import contracts, migrations, API description
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy .
+	$(VENV)/bin/lint-imports
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) manage.py spectacular --validate --fail-on-warn --file $(VENV)/openapi.yaml
+	diff -u docs/openapi.yaml $(VENV)/openapi.yaml
+
+bench: $(VENV)/.installed-dev ## run the benchmarks, write var/bench.json
+	@$(PY) -m tests.bench
+
+stop: $(VENV)/.installed ## stop the embedded PostgreSQL and Redis
+	@$(PY) manage.py engines stop
+
+clean: ## remove what can be made again; data in var/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+lock: $(VENV)/.installed-dev ## resolve both requirements files anew from pyproject.toml
+	@$(PY) -m pip install -q uv
+	$(PY) -m uv pip compile pyproject.toml $(LOCKED) -o requirements.lock
+	$(PY) -m uv pip compile pyproject.toml --extra dev $(LOCKED) -o requirements-dev.lock
+LOCKED := --quiet --upgrade --generate-hashes --python-version 3.11 --no-header
+
+$(VENV)/.created:
+	@$(SETUP) environment
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+# The development lock contains the other one.
+$(VENV)/.installed-dev: $(VENV)/.created requirements-dev.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.browser: $(VENV)/.installed-dev
+	@$(SETUP) browser
+	@touch $@
