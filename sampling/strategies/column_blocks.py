@@ -1,0 +1,64 @@
+"""The one door through which strategies read a matrix of class probabilities: checked, in cache-sized pieces.
+
+Strategies reduce each row to one number. Over a row-major (n, C) matrix with a small C that is slow as one call per
+row (C values are too few to amortise a reduction) and wasteful as one call over everything (temporaries as large as the
+input). A transposed block turns it into C long vector operations on memory that stays in the second-level cache.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labeling.probability import find_problems, validate
+
+# About half a megabyte of float32: the block and two temporaries of its size fit the cache of one core.
+_VALUES_PER_BLOCK: Final = 1 << 17
+# Below this many rows the calls into numpy cost more than the arithmetic, whatever C is.
+_SMALLEST_BLOCK: Final = 2_048
+
+
+def column_blocks(probabilities: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield (rows, columns): a slice of row numbers and those rows' probabilities, transposed and contiguous.
+
+    Parameters
+    ----------
+    probabilities
+        Shape (n, C), C >= 1; each row in [0, 1], summing to 1 within 1e-3.
+
+    Yields
+    ------
+    rows
+        Slices that cover 0..n in order; nothing when n = 0.
+    columns
+        Shape (C, rows in the slice), a copy, so a strategy may work in place.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, or naming the first row that is no distribution (NaN, negative, above 1, wrong sum).
+    """
+    find_problems(probabilities[:0])
+    n, n_classes = probabilities.shape
+    step = max(_SMALLEST_BLOCK, _VALUES_PER_BLOCK // n_classes)
+    for start in range(0, n, step):
+        rows = slice(start, min(start + step, n))
+        columns = np.array(probabilities[rows].T, order="C")
+        _check(columns, probabilities, rows)
+        yield rows, columns
+
+
+def _check(columns: NDArray[np.float32], probabilities: NDArray[np.float32], rows: slice) -> None:
+    """Raise if a row is no distribution: a cheap screen over the block, the exact rule only where it fires."""
+    sums = columns.sum(axis=0)
+    # "not (... <= ...)" so that a NaN fails the screen. It is a little tighter than the rule, to leave room for
+    # float32 summation; find_problems then decides in float64.
+    if not (np.abs(sums - 1.0).max() <= 0.9e-3 and columns.min() >= 0.0):
+        is_bad, _ = find_problems(probabilities[rows])
+        if is_bad.any():
+            first = rows.start + int(is_bad.argmax())
+            try:
+                validate(probabilities[first : first + 1])
+            except ValueError as error:
+                raise ValueError(f"row {first}{str(error).removeprefix('row 0')}") from None
