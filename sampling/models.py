@@ -33,7 +33,7 @@ class QueuePolicy(models.Model):
         verbose_name_plural = "queue policies"
         constraints = [
             models.UniqueConstraint(fields=["project", "version"], name="queue_policy_version_unique"),
-            models.CheckConstraint(condition=Q(beta__gte=0, beta__lte=100), name="queue_policy_beta_in_range"),
+            models.CheckConstraint(condition=Q(beta__gte=0, beta__lte=50), name="queue_policy_beta_in_range"),
             models.CheckConstraint(condition=Q(epsilon__gte=0, epsilon__lte=1), name="queue_policy_epsilon_in_range"),
             models.CheckConstraint(
                 condition=Q(batch_size__gte=1, low_watermark__lte=models.F("batch_size")),

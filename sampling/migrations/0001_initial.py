@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='queuepolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('beta__gte', 0), ('beta__lte', 100)), name='queue_policy_beta_in_range'),
+            constraint=models.CheckConstraint(condition=models.Q(('beta__gte', 0), ('beta__lte', 50)), name='queue_policy_beta_in_range'),
         ),
         migrations.AddConstraint(
             model_name='queuepolicy',
