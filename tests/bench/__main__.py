@@ -22,7 +22,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def _machine() -> dict[str, str | int | float]:
     model = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         platform.processor(),
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -42,7 +46,7 @@ def _run(name: str) -> list[Result]:
         f"import json, sys; from dataclasses import asdict; from tests.bench.{name} import run; "
         "results = [asdict(r) for r in run()]; print(); print('RESULTS ' + json.dumps(results))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603  our own code
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     marked = [line for line in done.stdout.splitlines() if line.startswith("RESULTS ")]
     if done.returncode != 0 or not marked:
         sys.stderr.write(done.stdout)
@@ -69,7 +73,9 @@ def main() -> None:
     results = [result for name in names for result in _run(name)]
     target = ROOT / "var" / "bench.json"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps({"machine": machine, "results": [asdict(result) for result in results]}, indent=2) + "\n")
+    target.write_text(
+        json.dumps({"machine": machine, "results": [asdict(result) for result in results]}, indent=2) + "\n"
+    )
     print(_table(machine, results))
 
 

@@ -1,0 +1,90 @@
+"""The whole service on loopback with engines and data of its own, for one benchmark; nothing stays behind."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import django
+import psutil
+from django.core.management import call_command
+
+from feedbackproject import embedded
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def memory_mib(self) -> float:
+        """Resident memory of the web workers together."""
+        main = psutil.Process(self.process.pid)
+        return float(sum(process.memory_info().rss for process in [main, *main.children(recursive=True)])) / 2**20
+
+
+@contextmanager
+def engines() -> Iterator[None]:
+    """Fresh engines and a migrated database; Django is set up for this process when the block begins."""
+    directory = tempfile.mkdtemp(prefix="feedback-bench-")
+    os.environ.pop("DATABASE_URL", None)
+    os.environ.pop("REDIS_URL", None)
+    os.environ["FEEDBACK_VAR_DIR"] = directory
+    os.environ["DJANGO_SETTINGS_MODULE"] = "feedbackproject.settings.base"
+    try:
+        embedded.ensure_from_environment()
+        django.setup()
+        call_command("migrate", verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        yield
+    finally:
+        embedded.stop(Path(directory))
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def web(workers: int = 2) -> Iterator[Server]:
+    """Granian as `manage.py serve` starts it, on a free port. Inside `engines()`."""
+    port = _free_port()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
+            *("--no-ws", "--workers", str(workers), "--blocking-threads", "8", "--backpressure", "64"),
+            *("--log-level", "warning", "feedbackproject.wsgi:application"),
+        ]
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{url}/api/v1/openapi", timeout=5).close()
+                break
+            except urllib.error.HTTPError:
+                break
+            except OSError:
+                time.sleep(0.1)
+        else:
+            raise TimeoutError("the web server did not start within 30 seconds")
+        yield Server(url, process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
