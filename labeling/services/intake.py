@@ -1,0 +1,124 @@
+"""What comes in from apps and trainers: model versions and their predictions."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import numpy as np
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from numpy.typing import NDArray
+
+from labeling import news, probability, selectors
+from labeling.errors import Conflict, InvalidInput
+from labeling.models import ModelVersion, Project
+from labeling.services import bulk
+
+_LONGEST_NAME = 100
+
+
+@transaction.atomic
+def register_model_version(
+    project: Project,
+    *,
+    name: str,
+    classes: Sequence[str],
+    description: str = "",
+    origin: ModelVersion.Origin = ModelVersion.Origin.APP,
+    artifact: str = "",
+) -> ModelVersion:
+    """Make a model version known; predictions name it. Its classes are some or all of the label schema's, in the order
+    of the probabilities to come.
+
+    The first version that an app registers is the model it has deployed, hence the champion. Locks the project.
+    Raises InvalidInput `invalid_classes` or `unknown_class`, Conflict `model_version_exists`.
+    """
+    _validate_name(name)
+    _validate_classes(project, classes)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    is_first = origin == ModelVersion.Origin.APP and selectors.champion(project) is None
+    try:
+        with transaction.atomic():
+            return ModelVersion.objects.create(
+                project=project,
+                name=name,
+                classes=list(classes),
+                description=description,
+                origin=origin,
+                artifact=artifact,
+                stage=ModelVersion.Stage.CHAMPION if is_first else ModelVersion.Stage.CANDIDATE,
+            )
+    except IntegrityError:
+        raise Conflict(
+            f"There is a model version “{name}” already.", code="model_version_exists", fields={"name": "taken"}
+        ) from None
+
+
+@transaction.atomic
+def set_champion(model_version: ModelVersion, *, now: dt.datetime) -> None:
+    """Make the version the champion, retire the one before, and give the pool its probabilities.
+
+    Whether it deserves it is the caller's question. Locks the project and both versions, so predictions that arrive
+    meanwhile wait and then see the new champion. Safe to run twice.
+    """
+    project = Project.objects.select_for_update(no_key=True).get(pk=model_version.project_id)
+    versions = ModelVersion.objects.filter(project=project).select_for_update(no_key=True)
+    for other in versions.filter(stage=ModelVersion.Stage.CHAMPION).exclude(pk=model_version.pk):
+        ModelVersion.objects.filter(pk=other.pk).update(stage=ModelVersion.Stage.RETIRED)
+    versions.get(pk=model_version.pk)
+    ModelVersion.objects.filter(pk=model_version.pk).update(stage=ModelVersion.Stage.CHAMPION)
+    model_version.stage = ModelVersion.Stage.CHAMPION
+    refresh_pool(project, model_version, now=now)
+    news.tell(news.champion_changed, project_id=project.pk)
+
+
+@transaction.atomic
+def refresh_pool(project: Project, model_version: ModelVersion, *, now: dt.datetime | None = None) -> int:
+    """Copy the version's predictions into the pool of its project; entries it did not predict become unscored.
+
+    Returns the number of scored entries. Rows are locked in the order of item ids, as everybody does who locks several.
+    """
+    return bulk.refresh_pool(project.pk, model_version.pk, now or timezone.now())
+
+
+def record_prediction_arrays(
+    model_version: ModelVersion, *, item_ids: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> int:
+    """Store what the version says of many items, for trainers: item_ids (n,), probabilities (n, C) in class order.
+
+    A prediction that exists already is replaced. Chunks are committed one by one (unless the caller holds a
+    transaction), and a champion's predictions reach the pool in the same chunk. Returns the number of rows stored;
+    ids without an item in the project are passed over. Raises ValueError for rows that are no distributions.
+    """
+    if probabilities.shape != (len(item_ids), len(model_version.classes)):
+        raise ValueError(f"{len(item_ids)} items need {len(model_version.classes)} columns, not {probabilities.shape}")
+    if len(np.unique(item_ids)) != len(item_ids):
+        raise ValueError("an item is named twice")
+    stored = 0
+    for start in range(0, len(item_ids), bulk.ARRAY_CHUNK_ROWS):
+        chunk = slice(start, start + bulk.ARRAY_CHUNK_ROWS)
+        with transaction.atomic():
+            bulk.share_lock_versions([model_version.pk])
+            version = ModelVersion.objects.get(pk=model_version.pk)
+            stored += bulk.store_arrays(
+                version, item_ids[chunk], probability.validate(probabilities[chunk]), timezone.now()
+            )
+    return stored
+
+
+def _validate_name(name: str) -> None:
+    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise InvalidInput(
+            f"A model version's name is one line of 1 to {_LONGEST_NAME} characters.", fields={"name": "not valid"}
+        )
+
+
+def _validate_classes(project: Project, classes: Sequence[str]) -> None:
+    known = selectors.parsed_schema(project).index_by_key
+    if not classes or len(set(classes)) != len(classes):
+        raise InvalidInput(
+            "Classes are one or more, each named once.", code="invalid_classes", fields={"classes": "empty or repeated"}
+        )
+    if unknown := [key for key in classes if key not in known]:
+        raise InvalidInput(
+            f"The label schema has no class “{unknown[0]}”.", code="unknown_class", fields={"classes": unknown[0]}
+        )
