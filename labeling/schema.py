@@ -99,13 +99,13 @@ class SingleChoice(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
 
 
 # Unions once there are more: multi_label, rating, text_correction, preference, spans, numeric, boxes.
-LabelSchema: TypeAlias = SingleChoice
+AnySchema: TypeAlias = SingleChoice
 Answer: TypeAlias = Choice
 
-KINDS: Final[Mapping[str, type[LabelSchema]]] = MappingProxyType({SingleChoice.kind: SingleChoice})
+KINDS: Final[Mapping[str, type[AnySchema]]] = MappingProxyType({SingleChoice.kind: SingleChoice})
 
 
-def parse_definition(value: JSONValue) -> LabelSchema:
+def parse_definition(value: JSONValue) -> AnySchema:
     """Read a schema such as {"kind": "single_choice", "classes": [{"key": "spam"}, {"key": "ham"}]}.
 
     Raises `SchemaError` "invalid_schema", with the path of what is wrong.
@@ -125,9 +125,10 @@ def parse_definition(value: JSONValue) -> LabelSchema:
         raise SchemaError("invalid_schema", str(error)) from None
 
 
-def definition_of(schema: LabelSchema) -> dict[str, JSONValue]:
+def definition_of(schema: AnySchema) -> dict[str, JSONValue]:
     """Return the JSON form of a schema, without fields left at their defaults; equal schemas give equal forms."""
-    fields: dict[str, JSONValue] = msgspec.to_builtins(schema)
+    # Through JSON, because that is what reading it back from the database gives: lists, not tuples.
+    fields: dict[str, JSONValue] = msgspec.json.decode(msgspec.json.encode(schema))
     return {"kind": schema.kind, **fields}
 
 

@@ -70,7 +70,7 @@ def draw_batch(
     size
         Number of items to draw, >= 0. More than there are: all of them, still in random order.
     beta
-        In [0, 50]. 0 draws the active part uniformly; large values approach `draw_top`.
+        In [0, 50]. 0 draws the active part uniformly; large values approach `draw_top_k`.
     epsilon
         In [0, 1], the expected share of audit draws. At 0 the reserve is never drawn and at 1 nothing else is, even if
         the batch stays short: such items have probability zero.
@@ -131,7 +131,7 @@ def draw_batch(
     )
 
 
-def draw_top(
+def draw_top_k(
     informativeness: NDArray[np.float32],
     in_reserve: NDArray[np.bool_],
     *,
@@ -148,7 +148,7 @@ def draw_top(
     Parameters, errors and empty cases are those of `draw_batch`, without beta. O(N) time plus sorting the batch.
 
     >>> scores = np.array([0.2, 0.9, 0.9, 0.1], dtype=np.float32)
-    >>> draw_top(scores, np.zeros(4, dtype=bool), size=2, rng=np.random.default_rng(0)).index.tolist()
+    >>> draw_top_k(scores, np.zeros(4, dtype=bool), size=2, rng=np.random.default_rng(0)).index.tolist()
     [1, 2]
     """
     active, reserve = _groups(informativeness, in_reserve, size=size, epsilon=epsilon)

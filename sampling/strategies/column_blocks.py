@@ -51,7 +51,8 @@ def column_blocks(probabilities: NDArray[np.float32]) -> Iterator[tuple[slice, N
 
 def _check(columns: NDArray[np.float32], probabilities: NDArray[np.float32], rows: slice) -> None:
     """Raise if a row is no distribution: a cheap screen over the block, the exact rule only where it fires."""
-    sums = columns.sum(axis=0)
+    with np.errstate(invalid="ignore"):  # infinity minus infinity is a NaN, and refused as any other
+        sums = columns.sum(axis=0)
     # "not (... <= ...)" so that a NaN fails the screen. It is a little tighter than the rule, to leave room for
     # float32 summation; find_problems then decides in float64.
     if not (np.abs(sums - 1.0).max() <= 0.9e-3 and columns.min() >= 0.0):
