@@ -59,3 +59,37 @@ class Unavailable(DomainError):
     """An engine the request needs is down; trying again later may work."""
 
     code = "unavailable"
+
+
+class TaskNotFound(NotFound):
+    code = "task_not_found"
+
+
+class LeaseExpired(Conflict):
+    """The lease ran out, whether or not somebody else took the task since; claiming again tells."""
+
+    code = "lease_expired"
+
+
+class NotLeased(Conflict):
+    """The task is somebody else's, or nobody's."""
+
+    code = "not_leased"
+
+
+class AlreadyAnswered(Conflict):
+    code = "already_answered"
+
+
+class TaskClosed(Conflict):
+    """Somebody else answered the task, or it was withdrawn."""
+
+    code = "task_closed"
+
+
+class NothingToUndo(Conflict):
+    code = "nothing_to_undo"
+
+
+class QueuePaused(Conflict):
+    code = "queue_paused"

@@ -1,11 +1,11 @@
 """Errors of queue policies and refill runs."""
 
-from labeling.errors import Conflict, InvalidInput
+from labeling.errors import InvalidInput, NotFound
 
 
 class InvalidPolicy(InvalidInput):
     code = "invalid_policy"
 
 
-class QueuePaused(Conflict):
-    code = "queue_paused"
+class RefillNotFound(NotFound):
+    code = "refill_not_found"

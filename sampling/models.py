@@ -70,6 +70,9 @@ class RefillRun(models.Model):
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     seed = models.BigIntegerField(help_text="Seeds the random generator: the same pool and seed give the same batch.")
     replaces_open_tasks = models.BooleanField(default=False, help_text="Withdraw waiting non-audit tasks first.")
+    attempts = models.PositiveSmallIntegerField(
+        default=0, help_text="How often a worker began it; more than one means that a worker died."
+    )
     pool_size = models.PositiveIntegerField(null=True, blank=True)
     withdrawn_count = models.PositiveIntegerField(default=0)
     selected_count = models.PositiveIntegerField(default=0)

@@ -98,7 +98,8 @@ class Annotation(models.Model):
 
     class Meta:
         ordering = ["id"]
-        indexes = [models.Index(fields=["annotator", "-id"], name="annotation_by_annotator")]
+        # Finds the last answer for an undo, and counts those of today.
+        indexes = [models.Index(fields=["annotator", "-created_at", "-id"], name="annotation_by_annotator")]
         constraints = [
             models.UniqueConstraint(
                 fields=["task", "annotator"], condition=Q(withdrawn_at__isnull=True), name="annotation_once_per_task"
