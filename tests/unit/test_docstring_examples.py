@@ -1,0 +1,33 @@
+"""The examples in the docstrings of pure modules are executed."""
+
+import doctest
+from types import ModuleType
+
+import pytest
+
+from datasets.estimation import wilson
+from labeling import probability, schema, splitting
+from sampling import selection
+from sampling.strategies import entropy, least_confidence, margin, uniform
+from training import gates, retraining
+
+MODULES = [
+    probability,
+    schema,
+    splitting,
+    wilson,
+    selection,
+    entropy,
+    least_confidence,
+    margin,
+    uniform,
+    gates,
+    retraining,
+]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_examples_give_what_they_show(module: ModuleType) -> None:
+    results = doctest.testmod(module)
+    assert results.attempted > 0
+    assert results.failed == 0
