@@ -163,10 +163,14 @@ class EngineServer(ABC):
 
     def _remove_traces(self) -> None:
         """Clear what a killed server left and what would stop, or corrupt, the next one."""
-        for pid in self._processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if not wait_until(lambda: not self._processes(), 10.0):
+        # SIGQUIT is PostgreSQL's immediate end, which still gives back its shared memory.
+        for number in (signal.SIGQUIT, signal.SIGKILL):
+            for pid in self._processes():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            if wait_until(lambda: not self._processes(), 5.0):
+                break
+        else:
             raise self.error(f"Old processes of the embedded {self.name} do not end: {self._processes()}.")
         for path in (self.socket, self.socket.with_name(f"{self.socket.name}.lock")):
             path.unlink(missing_ok=True)
@@ -232,7 +236,7 @@ class PostgresServer(EngineServer):
             **POSTGRES_SETTINGS,
             "unix_socket_directories": str(self.run_dir),
             "cluster_name": self.run_dir.name,  # shown in the title of every child, which is how we know them
-            "dynamic_shared_memory_type": "posix" if _has_shared_memory() else "mmap",
+            "dynamic_shared_memory_type": "posix" if has_shared_memory() else "mmap",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return [program, "-D", self.home, *options]
@@ -342,7 +346,7 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def _has_shared_memory() -> bool:
+def has_shared_memory() -> bool:
     """Whether /dev/shm has room for parallel queries; the default of containers, 64 MB, has not."""
     try:
         memory = os.statvfs("/dev/shm")  # noqa: S108 - asked for its size only
