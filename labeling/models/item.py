@@ -9,8 +9,8 @@ from labeling.models.project import Project
 class Item(models.Model):
     """A thing to be labelled, named by the client's own key."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items")
-    key = models.CharField(max_length=200)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items", db_index=False)
+    key = models.CharField(max_length=200, db_collation="C")
     payload = models.JSONField(
         help_text="What an annotator sees and a trainer learns from: text, features, pixels, ..."
     )
@@ -42,11 +42,15 @@ class PoolEntry(models.Model):
         UNUSABLE = 3, "unusable"
 
     item = models.OneToOneField(Item, on_delete=models.CASCADE, primary_key=True, related_name="pool_entry")
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    # Copies without a constraint of their own: the item's and the prediction's already hold, and each would be checked
+    # again row by row in every import and promotion, at a quarter of the total cost.
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
     state = models.PositiveSmallIntegerField(choices=State, default=State.AVAILABLE)
     bucket = models.PositiveSmallIntegerField(help_text="Copy of Item.bucket, so that scoring reads one table.")
     model_version = models.ForeignKey(
-        ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False,
+        ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False, db_constraint=False,
         help_text="Whose probabilities these are: the champion's, as of scored_at.",
     )  # fmt: skip
     probabilities = models.BinaryField(
