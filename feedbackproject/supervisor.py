@@ -42,6 +42,7 @@ class Group:
         self._directory = directory
         self._say = say
         self._printing = threading.Lock()
+        self._readers: list[threading.Thread] = []
         self._stops_asked = 0
 
     def start(self, child: Child) -> None:
@@ -62,7 +63,9 @@ class Group:
         )
         self.children.append(child)
         assert child.process.stdout is not None  # noqa: S101 - for the type checker: a pipe was asked for
-        threading.Thread(target=self._copy_output, args=(child.name, child.process.stdout), daemon=True).start()
+        reader = threading.Thread(target=self._copy_output, args=(child.name, child.process.stdout), daemon=True)
+        reader.start()
+        self._readers.append(reader)
 
     def run(self, watch: Callable[[], None]) -> int:
         """Until a child ends or a signal asks to stop: call ``watch`` again and again. The exit code."""
@@ -107,12 +110,15 @@ class Group:
         end_leftovers(self.mark)
         for process in running:
             process.wait()
+        for reader in self._readers:
+            reader.join(1.0)  # their last lines
 
     def _copy_output(self, name: str, stream: IO[str]) -> None:
-        for line in stream:
-            # A closed terminal is no reason to stop reading: the child would hang on a full pipe.
-            with self._printing, contextlib.suppress(OSError, ValueError):
-                print(f"{name:>6} | {line}", end="", flush=True)
+        with stream:
+            for line in stream:
+                # A closed terminal is no reason to stop reading: the child would hang on a full pipe.
+                with self._printing, contextlib.suppress(OSError, ValueError):
+                    print(f"{name:>6} | {line.rstrip()}", flush=True)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
