@@ -1,6 +1,6 @@
 """Errors of accepted labels and dataset snapshots."""
 
-from labeling.errors import Conflict, NotFound
+from labeling.errors import Conflict, InvalidInput, NotFound
 
 
 class SnapshotNotFound(NotFound):
@@ -9,3 +9,7 @@ class SnapshotNotFound(NotFound):
 
 class NothingToSnapshot(Conflict):
     code = "nothing_to_snapshot"
+
+
+class UnknownExportFormat(InvalidInput):
+    code = "unknown_export_format"

@@ -6,6 +6,30 @@ from django.utils import timezone
 from labeling.models import Annotation, Item, LabelSchema, Project
 
 
+class PendingEvidence(models.Model):
+    """An annotation that was recorded or withdrawn since the belief about its item was last worked out.
+
+    A database trigger leaves the row in the transaction that changed the annotation (migration 0002), and the
+    transaction that works out the belief takes it away. So it says nothing of its own: it only saves a search for
+    what is new among all annotations.
+    """
+
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="+", db_index=False,
+        # A check would make every submit of a project share a lock on one row; the annotation's own check suffices.
+        db_constraint=False,
+    )  # fmt: skip
+    annotation = models.ForeignKey(Annotation, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name_plural = "pending evidence"
+        indexes = [models.Index(fields=["project", "id"], name="pending_by_project")]
+
+    def __str__(self) -> str:
+        return f"annotation {self.annotation_id} is not reflected yet"
+
+
 class AcceptedLabel(models.Model):
     """The consensus over the evidence for one item. Append-only: a newer belief supersedes the row, never edits it."""
 
@@ -107,8 +131,10 @@ class SnapshotRow(models.Model):
     propensity = models.FloatField(null=True, blank=True)
     is_audit = models.BooleanField()
     accepted_label = models.ForeignKey(
-        AcceptedLabel, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
-    )
+        AcceptedLabel, on_delete=models.DO_NOTHING, related_name="+", db_index=False,
+        # The row is frozen, so it goes on naming its origin even when that is deleted.
+        db_constraint=False,
+    )  # fmt: skip
 
     class Meta:
         ordering = ["snapshot_id", "position"]

@@ -38,6 +38,17 @@ def held(kind: LockKind, object_id: int) -> Iterator[bool]:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [_key(kind, object_id)])
 
 
+def hold_until_commit(kind: LockKind, object_id: int) -> None:
+    """Wait for the lock and hold it until the current transaction ends: work on one object takes turns.
+
+    What the holder before committed is visible to the next statement (at READ COMMITTED, which we use throughout).
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("a lock until commit needs a transaction")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_key(kind, object_id)])
+
+
 def is_held(kind: LockKind, object_id: int) -> bool:
     """Whether any session holds the lock now."""
     with held(kind, object_id) as taken:

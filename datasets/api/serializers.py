@@ -1,0 +1,58 @@
+"""Forms of accepted labels and snapshots on the wire."""
+
+from rest_framework import serializers
+
+from datasets.models import AcceptedLabel, Snapshot
+
+
+class AcceptedLabelSerializer(serializers.ModelSerializer[AcceptedLabel]):
+    item_key = serializers.CharField(source="item.key", read_only=True)
+    label_schema_version = serializers.IntegerField(source="label_schema.version", read_only=True)
+    evidence = serializers.ListField(
+        child=serializers.IntegerField(),
+        source="evidence_ids",
+        read_only=True,
+        help_text="Ids of the annotations the label rests on.",
+    )
+
+    class Meta:
+        model = AcceptedLabel
+        fields = [
+            "id", "item_id", "item_key", "label", "label_schema_version", "probability", "method", "evidence",
+            "is_audit", "reason", "propensity", "accepted_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class LabelFilters(serializers.Serializer[None]):
+    since_id = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        help_text="Only labels with a higher id. A project's labels become visible in the order of their ids, so the "
+        "highest id seen is a safe mark to go on from.",
+    )
+    is_audit = serializers.BooleanField(required=False, help_text="Drawn uniformly at random, or not.")
+    label = serializers.CharField(  # type: ignore[assignment]  # a declared field; the metaclass keeps it apart from Field.label
+        required=False, max_length=100, help_text="Class key."
+    )
+
+
+class NewSnapshotSerializer(serializers.Serializer[None]):
+    note = serializers.CharField(required=False, default="", allow_blank=True, max_length=300)
+
+
+class SnapshotSerializer(serializers.ModelSerializer[Snapshot]):
+    label_schema_version = serializers.IntegerField(source="label_schema.version", read_only=True)
+    created_by = serializers.CharField(
+        source="created_by.username", read_only=True, default=None, allow_null=True, help_text="Empty for apps."
+    )
+    split_counts = serializers.DictField(child=serializers.IntegerField(), read_only=True)
+    class_counts = serializers.DictField(child=serializers.IntegerField(), read_only=True)
+
+    class Meta:
+        model = Snapshot
+        fields = [
+            "number", "state", "note", "content_hash", "row_count", "split_counts", "class_counts", "audit_count",
+            "label_schema_version", "created_at", "created_by",
+        ]  # fmt: skip
+        read_only_fields = fields

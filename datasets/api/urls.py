@@ -1,0 +1,14 @@
+from django.urls import path
+
+from datasets.api import labels, snapshots
+
+urlpatterns = [
+    path("projects/<slug:slug>/labels", labels.LabelList.as_view(), name="labels"),
+    path("projects/<slug:slug>/snapshots", snapshots.SnapshotList.as_view(), name="snapshots"),
+    path("projects/<slug:slug>/snapshots/<int:number>", snapshots.SnapshotDetail.as_view(), name="snapshot"),
+    path(
+        "projects/<slug:slug>/snapshots/<int:number>/export",
+        snapshots.SnapshotExport.as_view(),
+        name="snapshot-export",
+    ),
+]

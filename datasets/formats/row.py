@@ -1,0 +1,30 @@
+"""One row of a dataset, as every export format and every trainer gets it."""
+
+from dataclasses import dataclass
+
+from labeling.schema import JSONValue
+from labeling.splitting import Split
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """A labelled item as it was when the snapshot was taken.
+
+    probability
+        How sure the label is, in (0, 1].
+    split
+        Decided by the item's key for ever. Rows of the split "test" are the audit reserve: never train on them.
+    propensity
+        Probability with which the item was drawn at its draw, in (0, 1]; None if a person chose it.
+    is_audit
+        Whether it was drawn uniformly at random to measure models honestly.
+    """
+
+    key: str
+    label: str
+    probability: float
+    split: Split
+    propensity: float | None
+    is_audit: bool
+    payload: dict[str, JSONValue]
+    segments: dict[str, JSONValue]

@@ -1,0 +1,152 @@
+"""Reads of beliefs and datasets that the services, edges and the apps above share."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet
+
+from datasets.errors import SnapshotNotFound
+from datasets.formats.row import DatasetRow
+from datasets.models import AcceptedLabel, PendingEvidence, Snapshot, SnapshotRow
+from labeling.models import AnnotationTask, Membership, ModelVersion, PoolEntry, Project
+from labeling.splitting import AUDIT_RESERVE_END, Split
+
+TRUSTED_ROLES = (
+    Membership.Role.OWNER,
+    Membership.Role.MANAGER,
+    Membership.Role.REVIEWER,
+    Membership.Role.ANNOTATOR,
+)
+"""Whose single annotation is accepted as the truth: for now that of every member, whatever the role."""
+
+_ROWS_PER_READ = 250
+"""Payloads may have up to a megabyte each, and a read is held in memory."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """How often a model's predicted class was the accepted label."""
+
+    n: int
+    correct: int
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """How far the items of a project have come."""
+
+    items: int
+    predicted: int
+    queued: int
+    answered: int
+    accepted: int
+    in_last_snapshot: int
+
+
+def acceptable_evidence() -> QuerySet[PendingEvidence]:
+    """Pending evidence that may change a belief now: withdrawals, and statements of people with a trusted role.
+
+    What a person stated who left before it was accepted stays pending, until they are a member again.
+    """
+    trusted = Membership.objects.filter(
+        project_id=OuterRef("project_id"), user_id=OuterRef("annotation__annotator_id"), role__in=TRUSTED_ROLES
+    )
+    return PendingEvidence.objects.filter(Q(annotation__withdrawn_at__isnull=False) | Exists(trusted))
+
+
+def projects_with_acceptable_evidence() -> list[int]:
+    return list(acceptable_evidence().order_by("project_id").values_list("project_id", flat=True).distinct())
+
+
+def current_labels(project: Project) -> QuerySet[AcceptedLabel]:
+    """What is believed now: at most one label an item."""
+    return AcceptedLabel.objects.filter(project=project, superseded_at__isnull=True)
+
+
+def with_evidence_ids(labels: QuerySet[AcceptedLabel]) -> QuerySet[AcceptedLabel]:
+    """Add `evidence_ids`, the ids of the annotations each label rests on, without a query per label."""
+    evidence = AcceptedLabel.evidence.through.objects.filter(acceptedlabel_id=OuterRef("pk")).order_by("annotation_id")
+    return labels.annotate(evidence_ids=ArraySubquery(evidence.values("annotation_id")))
+
+
+def audit_labels(project: Project) -> QuerySet[AcceptedLabel]:
+    """Current labels of the audit reserve: a simple random sample of the pool, whatever was asked when and why.
+
+    Items that a person picked are left out, for a person does not pick at random.
+    """
+    return (
+        current_labels(project).filter(item__bucket__lt=AUDIT_RESERVE_END).exclude(reason=AnnotationTask.Reason.MANUAL)
+    )
+
+
+def actively_chosen_labels(project: Project) -> QuerySet[AcceptedLabel]:
+    """Current labels of items that were asked because the model was unsure of them."""
+    return current_labels(project).filter(reason=AnnotationTask.Reason.UNCERTAIN)
+
+
+def audit_outcomes(project: Project, model_version: ModelVersion) -> Outcomes:
+    """Outcomes of the model on the audit labels it predicted: correct / n estimates its accuracy without bias."""
+    return _outcomes(audit_labels(project), model_version)
+
+
+def naive_outcomes(project: Project, model_version: ModelVersion) -> Outcomes:
+    """Outcomes on the actively chosen labels, for contrast: these are the hard items, so correct / n is too low."""
+    return _outcomes(actively_chosen_labels(project), model_version)
+
+
+def _outcomes(labels: QuerySet[AcceptedLabel], model_version: ModelVersion) -> Outcomes:
+    counts = labels.annotate(
+        said=FilteredRelation("item__predictions", condition=Q(item__predictions__model_version=model_version))
+    ).aggregate(n=Count("said"), correct=Count("said", filter=Q(said__predicted_class=F("label"))))
+    return Outcomes(counts["n"], counts["correct"])
+
+
+def class_counts(project: Project) -> dict[str, int]:
+    """Number of current labels by class, the most frequent first; classes without any are missing."""
+    counts = current_labels(project).values("label").annotate(count=Count("pk")).order_by("-count", "label")
+    return {row["label"]: row["count"] for row in counts}
+
+
+def funnel(project: Project) -> Funnel:
+    by_state = (
+        PoolEntry.objects.filter(project=project)
+        .values("state")
+        .annotate(count=Count("pk"), scored=Count("scored_at"))
+        .order_by()
+    )
+    counts = {row["state"]: row["count"] for row in by_state}
+    last = Snapshot.objects.filter(project=project).order_by("-number").first()
+    return Funnel(
+        items=sum(counts.values()),
+        predicted=sum(row["scored"] for row in by_state),
+        queued=counts.get(PoolEntry.State.QUEUED, 0),
+        answered=counts.get(PoolEntry.State.ANSWERED, 0),
+        accepted=current_labels(project).count(),
+        in_last_snapshot=last.row_count if last else 0,
+    )
+
+
+def snapshot(project: Project, number: int) -> Snapshot:
+    """The project's snapshot of that number; SnapshotNotFound if there is none."""
+    found = Snapshot.objects.filter(project=project, number=number).select_related("label_schema").first()
+    if found is None:
+        raise SnapshotNotFound(f"This project has no snapshot {number}.")
+    return found
+
+
+def snapshot_rows(of: Snapshot, *, splits: Collection[Split] | None = None) -> Iterator[DatasetRow]:
+    """The rows of a snapshot in canonical order, all or those of some splits.
+
+    Reads them piece by piece, each with its own short query: a slow consumer holds neither much memory nor a
+    transaction, and the rows of a ready snapshot cannot change in between.
+    """
+    rows = SnapshotRow.objects.filter(snapshot=of).order_by("position")
+    if splits is not None:
+        rows = rows.filter(split__in=splits)
+    fields = ("item_key", "label", "probability", "split", "propensity", "is_audit", "payload", "segments", "position")
+    position = -1
+    while piece := list(rows.filter(position__gt=position).values_list(*fields)[:_ROWS_PER_READ]):
+        for *values, _ in piece:
+            yield DatasetRow(*values)
+        position = piece[-1][-1]
