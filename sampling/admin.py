@@ -1,0 +1,29 @@
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from sampling.models import QueuePolicy, RefillRun
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """Policies are versioned by the queue page, and runs are history: here both are looked at."""
+
+    list_select_related = ["project"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(QueuePolicy)
+class QueuePolicyAdmin(ReadOnlyAdmin):
+    list_display = ["project", "version", "strategy", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark"]
+    list_filter = ["project", "strategy"]
+
+
+@admin.register(RefillRun)
+class RefillRunAdmin(ReadOnlyAdmin):
+    list_display = ["id", "project", "trigger", "state", "pool_size", "selected_count", "audit_count", "finished_at"]
+    list_filter = ["project", "state", "trigger"]

@@ -1,0 +1,76 @@
+"""Queue policies: read the one in force, put a new version in force."""
+
+from typing import Final, TypedDict, Unpack
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from labeling.models import Project
+from sampling.errors import InvalidPolicy
+from sampling.models import QueuePolicy
+from sampling.selection import LARGEST_BETA
+from sampling.strategies.registry import STRATEGIES
+
+LARGEST_BATCH: Final = 10_000
+"""Open tasks are meant to be few: each was chosen by a model that is older when its turn comes."""
+
+
+class PolicyChanges(TypedDict, total=False):
+    """What a version says; see QueuePolicy for the meaning of each field."""
+
+    strategy: str
+    batch_rule: str
+    beta: float
+    epsilon: float
+    batch_size: int
+    low_watermark: int
+
+
+def current_policy(project: Project) -> QueuePolicy:
+    """The policy in force: the highest version. Creates version 1, all defaults, on first use."""
+    policy = QueuePolicy.objects.filter(project=project).order_by("-version").first()
+    if policy is None:
+        policy, _ = QueuePolicy.objects.get_or_create(project=project, version=1)
+    return policy
+
+
+@transaction.atomic
+def new_version(project: Project, *, by: User | None, **changes: Unpack[PolicyChanges]) -> QueuePolicy:
+    """Put the current policy with `changes` in force, from the next refill on; the current one if nothing differs.
+
+    Locks the project, so that versions are counted without gaps. Raises InvalidPolicy, naming every wrong field.
+    """
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    current = current_policy(project)
+    before = PolicyChanges(
+        strategy=current.strategy,
+        batch_rule=current.batch_rule,
+        beta=current.beta,
+        epsilon=current.epsilon,
+        batch_size=current.batch_size,
+        low_watermark=current.low_watermark,
+    )
+    after: PolicyChanges = {**before, **changes}
+    if problems := _problems(after):
+        raise InvalidPolicy("Some fields of the policy are not valid.", fields=problems)
+    if after == before:
+        return current
+    return QueuePolicy.objects.create(project=project, version=current.version + 1, created_by=by, **after)
+
+
+def _problems(policy: PolicyChanges) -> dict[str, str]:
+    problems = {}
+    if policy["strategy"] not in STRATEGIES:
+        problems["strategy"] = f"must be one of: {', '.join(sorted(STRATEGIES))}"
+    if policy["batch_rule"] not in QueuePolicy.BatchRule.values:
+        problems["batch_rule"] = f"must be one of: {', '.join(QueuePolicy.BatchRule.values)}"
+    # NaN fails every comparison, so it is refused too.
+    if not 0.0 <= policy["beta"] <= LARGEST_BETA:
+        problems["beta"] = f"must lie between 0 and {LARGEST_BETA:g}"
+    if not 0.0 <= policy["epsilon"] <= 1.0:
+        problems["epsilon"] = "must lie between 0 and 1"
+    if not 1 <= policy["batch_size"] <= LARGEST_BATCH:
+        problems["batch_size"] = f"must lie between 1 and {LARGEST_BATCH:,}"
+    if not 0 <= policy["low_watermark"] <= policy["batch_size"]:
+        problems["low_watermark"] = "must lie between 0 and the batch size"
+    return problems

@@ -1,0 +1,269 @@
+"""The refill run: read the pool, score it, draw a batch, put it into the queue.
+
+See docs/algorithms/refill.md for the rules, and docs/algorithms/stochastic_acquisition.md for the draw.
+"""
+
+import datetime as dt
+import secrets
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+from django.contrib.auth.models import User
+from django.db import transaction
+from numpy.typing import NDArray
+
+from labeling.errors import QueuePaused
+from labeling.models import AnnotationTask, ModelVersion, Project
+from labeling.probability import find_problems
+from labeling.selectors import servable_tasks
+from labeling.services import annotation_queue
+from labeling.services.annotation_queue import NewTask
+from sampling import selectors
+from sampling.models import QueuePolicy, RefillRun
+from sampling.selection import Draw, draw_batch, draw_top_k
+from sampling.services import policies, pool
+from sampling.strategies import registry
+from sampling.strategies.registry import Informativeness
+
+MOST_ATTEMPTS: Final = 5
+"""A run that was begun so often and never ended kills its worker; it is given up."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredPool:
+    """The available items in the order of their ids, and how much a label of each would teach.
+
+    informativeness
+        Shape (n,), float32. Where `is_scored` is False: the average item's, see `_average`.
+    """
+
+    item_ids: NDArray[np.int64]
+    in_reserve: NDArray[np.bool_]
+    informativeness: NDArray[np.float32]
+    is_scored: NDArray[np.bool_]
+    read_seconds: float
+    score_seconds: float
+
+    @property
+    def is_cold(self) -> bool:
+        """No item has a score: the draw is uniform."""
+        return not self.is_scored.any()
+
+
+def request(
+    project: Project,
+    *,
+    trigger: RefillRun.Trigger,
+    by: User | None = None,
+    replaces_open_tasks: bool = False,
+    seed: int | None = None,
+) -> RefillRun:
+    """Note down that the queue is to be filled; the run that is pending already, if there is one.
+
+    At most one run of a project is pending. Raises QueuePaused.
+    """
+    if not project.is_queue_open:
+        raise QueuePaused("The queue of this project is paused.")
+    run, _ = RefillRun.objects.get_or_create(
+        project=project,
+        state=RefillRun.State.PENDING,
+        defaults={
+            "policy": policies.current_policy(project),
+            "trigger": trigger,
+            "seed": secrets.randbits(63) if seed is None else seed,
+            "replaces_open_tasks": replaces_open_tasks,
+            "created_by": by,
+        },
+    )
+    return run
+
+
+def request_if_needed(project_id: int, *, now: dt.datetime) -> RefillRun | None:
+    """Request a refill if the queue is low or another model is the champion; None if there is no need."""
+    for need in selectors.refill_needs(now=now, project_ids=[project_id]):
+        return request(
+            Project.objects.get(pk=project_id),
+            trigger=need.trigger,
+            replaces_open_tasks=need.trigger == RefillRun.Trigger.PROMOTION,
+        )
+    return None
+
+
+def execute(run_id: int, *, now: dt.datetime) -> RefillRun:
+    """Execute a pending run, in one transaction that holds its row lock; any other run is returned as it is.
+
+    So a run is executed by one worker at a time, and a worker that dies leaves it pending with nothing changed. While
+    the queue is paused it stays pending. What is wrong with data or policy makes it FAILED with a message, as does a run
+    that was begun MOST_ATTEMPTS times. The same pool, policy and seed give the same batch. Raises
+    RefillRun.DoesNotExist, and OperationalError when the database failed or a pool row was locked by somebody else: the
+    run is pending still.
+    """
+    with transaction.atomic():
+        if (run := _lock_pending(run_id)) is None:
+            return RefillRun.objects.get(pk=run_id)
+        if not run.project.is_queue_open:
+            return run
+        run.attempts += 1
+        run.save(update_fields=["attempts"])
+        if run.attempts > MOST_ATTEMPTS:
+            return _end(run, RefillRun.State.FAILED, f"Given up: begun {MOST_ATTEMPTS} times and never ended.", now=now)
+    with transaction.atomic():
+        if (run := _lock_pending(run_id)) is None:
+            return RefillRun.objects.get(pk=run_id)
+        try:
+            with transaction.atomic():
+                message = _fill(run, now)
+        except ValueError as error:
+            run = RefillRun.objects.select_related("project", "policy").get(pk=run_id)
+            return _end(run, RefillRun.State.FAILED, str(error), now=now)
+        return _end(run, RefillRun.State.SUCCEEDED, message, now=now)
+
+
+@transaction.atomic
+def fail(run_id: int, *, message: str, now: dt.datetime) -> None:
+    """End a pending run as failed, unless another worker has it."""
+    if (run := _lock_pending(run_id)) is not None:
+        _end(run, RefillRun.State.FAILED, message, now=now)
+
+
+def _lock_pending(run_id: int) -> RefillRun | None:
+    return (
+        RefillRun.objects.select_for_update(skip_locked=True, of=("self",))
+        .select_related("project", "policy")
+        .filter(pk=run_id, state=RefillRun.State.PENDING)
+        .first()
+    )
+
+
+def _end(run: RefillRun, state: RefillRun.State, message: str, *, now: dt.datetime) -> RefillRun:
+    longest = RefillRun._meta.get_field("message").max_length
+    run.state, run.message, run.finished_at = state, message[:longest], now
+    run.save()
+    return run
+
+
+def _fill(run: RefillRun, now: dt.datetime) -> str:
+    """Do the work and note it on the (unsaved) run; return what is notable."""
+    project, policy = run.project, run.policy
+    champion = selectors.scoring_champion(project)
+    run.model_version = champion
+    run.replaces_open_tasks |= _is_stale(project, champion)
+    if run.replaces_open_tasks:
+        run.withdrawn_count = annotation_queue.withdraw_open(project, keep_audit=True, now=now)
+    size = policy.batch_size - servable_tasks().filter(project=project).count()
+    if size <= 0:
+        return "The queue is full."
+
+    scored = _read_and_score(project, champion, policy)
+    run.read_ms, begin = scored.read_seconds * 1000, perf_counter()
+    draw = _draw(scored, policy, size=size, seed=run.seed)
+    run.score_ms, begin = (scored.score_seconds + perf_counter() - begin) * 1000, perf_counter()
+    run.pool_size = _drawable_count(scored, policy)
+    run.selected_count = annotation_queue.enqueue(
+        project,
+        _tasks(scored, draw, champion),
+        batch=run.batch,
+        pool_size=run.pool_size,
+        now=now,
+        waits=run.withdrawn_count == 0,
+    )
+    tasks = AnnotationTask.objects.filter(batch=run.batch)
+    run.audit_count = tasks.filter(is_audit=True).count()
+    run.write_ms = (perf_counter() - begin) * 1000
+    return "" if run.selected_count else "The pool has no item to draw."
+
+
+def _is_stale(project: Project, champion: ModelVersion | None) -> bool:
+    """Whether what waits in the queue was drawn by the word of another model."""
+    last = selectors.newest_success(project)
+    return last is not None and last.model_version != champion
+
+
+def _read_and_score(project: Project, champion: ModelVersion | None, policy: QueuePolicy) -> ScoredPool:
+    strategy = registry.find(policy.strategy)
+    blocks: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32]]] = []
+    score_seconds = 0.0
+    begin = perf_counter()
+    for block in pool.blocks(project.pk, champion):
+        scoring_begins = perf_counter()
+        scores = _score(block, strategy)
+        score_seconds += perf_counter() - scoring_begins
+        blocks.append((block.item_ids, block.in_reserve, scores))
+    read_seconds = perf_counter() - begin - score_seconds
+
+    begin = perf_counter()
+    item_ids, in_reserve, scores = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    # The database may hand rows out in any order; the draw must not depend on it.
+    order = np.argsort(item_ids, kind="stable")
+    item_ids, in_reserve, scores = item_ids[order], in_reserve[order], scores[order]
+    is_scored = ~np.isnan(scores)
+    scores[~is_scored] = _average(scores[is_scored], policy.beta)
+    score_seconds += perf_counter() - begin
+    return ScoredPool(item_ids, in_reserve, scores, is_scored, read_seconds, score_seconds)
+
+
+def _score(block: pool.PoolBlock, strategy: Informativeness) -> NDArray[np.float32]:
+    """Informativeness of each item, NaN where the model said nothing."""
+    scores = np.full(len(block.item_ids), np.nan, dtype=np.float32)
+    if not block.probabilities.shape[1]:
+        return scores
+    is_scored = ~np.isnan(block.probabilities[:, 0])
+    known = block.probabilities if is_scored.all() else block.probabilities[is_scored]
+    try:
+        scores[is_scored] = strategy(known)
+    except ValueError as error:
+        is_bad, _ = find_problems(known)
+        if not is_bad.any():
+            raise
+        item_id = block.item_ids[is_scored][is_bad.argmax()]
+        raise ValueError(f"What is stored as the prediction for item {item_id} is none: {error}") from error
+    return scores
+
+
+def _average(scores: NDArray[np.float32], beta: float) -> float:
+    """The score that is drawn as often as the scored items are on average: s = (mean of s ** beta) ** (1 / beta).
+
+    So items the model said nothing about get their share of the active draws, neither all nor none. beta = 0: any score
+    does, the mean is taken. No score at all: 1, the draw is uniform.
+    """
+    if not len(scores):
+        return 1.0
+    if beta == 0:
+        return float(scores.mean(dtype=np.float64))
+    return float(np.mean(scores.astype(np.float64) ** beta) ** (1 / beta))
+
+
+def _draw(scored: ScoredPool, policy: QueuePolicy, *, size: int, seed: int) -> Draw:
+    rng = np.random.default_rng(seed)
+    scores, in_reserve = scored.informativeness, scored.in_reserve
+    if policy.batch_rule == QueuePolicy.BatchRule.TOP_K and not scored.is_cold:
+        return draw_top_k(scores, in_reserve, size=size, epsilon=policy.epsilon, rng=rng)
+    return draw_batch(scores, in_reserve, size=size, beta=policy.beta, epsilon=policy.epsilon, rng=rng)
+
+
+def _drawable_count(scored: ScoredPool, policy: QueuePolicy) -> int:
+    """Items that had a chance: at epsilon 0 the reserve has none, and at 1 nothing else has."""
+    reserve = int(np.count_nonzero(scored.in_reserve))
+    active = len(scored.item_ids) - reserve
+    return (active if policy.epsilon < 1 else 0) + (reserve if policy.epsilon > 0 else 0)
+
+
+def _tasks(scored: ScoredPool, draw: Draw, champion: ModelVersion | None) -> list[NewTask]:
+    reasons = AnnotationTask.Reason
+    active_reason = reasons.COLD_START if scored.is_cold else reasons.UNCERTAIN
+    return [
+        NewTask(
+            item_id=int(scored.item_ids[index]),
+            reason=reasons.AUDIT if is_audit else active_reason,
+            informativeness=float(scored.informativeness[index]) if scored.is_scored[index] else None,
+            propensity=None if np.isnan(propensity) else float(propensity),
+            is_audit=bool(is_audit),
+            draw_rank=rank,
+            model_version_id=champion.pk if champion and scored.is_scored[index] else None,
+        )
+        for rank, (index, propensity, is_audit) in enumerate(
+            zip(draw.index, draw.propensity, draw.is_audit, strict=True)
+        )
+    ]

@@ -1,0 +1,76 @@
+"""Celery tasks: fill the queues. All are safe to run twice; a run belongs to whoever holds its row lock."""
+
+import logging
+
+from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+
+from labeling.wakeup import awake, wake
+from sampling import selectors
+from sampling.services import refill
+
+logger = logging.getLogger(__name__)
+
+RUN = "sampling.refill"
+CHECK_WATERMARK = "sampling.check_watermark"
+
+_SOFT_SECONDS = 600
+_HARD_SECONDS = 660
+_TRANSIENT = (OperationalError, InterfaceError)
+
+
+@shared_task(
+    name=RUN,
+    soft_time_limit=_SOFT_SECONDS,
+    time_limit=_HARD_SECONDS,
+    autoretry_for=_TRANSIENT,
+    retry_backoff=2,
+    max_retries=3,
+)
+def run_refill(run_id: int) -> None:
+    awake(RUN, run_id)
+    _execute(run_id)
+
+
+@shared_task(name=CHECK_WATERMARK, soft_time_limit=_SOFT_SECONDS, time_limit=_HARD_SECONDS)
+def check_watermark(project_id: int) -> None:
+    """Refill the project's queue if it is low or another model is the champion."""
+    awake(CHECK_WATERMARK, project_id)
+    run = refill.request_if_needed(project_id, now=timezone.now())
+    if run is not None:
+        _execute(run.pk)
+
+
+@shared_task(name="sampling.sweep_watermarks", soft_time_limit=60, time_limit=90)
+def sweep_watermarks() -> None:
+    """Check every project whose queue needs it, in case nobody told."""
+    for need in selectors.refill_needs(now=timezone.now()):
+        wake(CHECK_WATERMARK, need.project_id)
+
+
+@shared_task(name="sampling.sweep_refills", soft_time_limit=_SOFT_SECONDS, time_limit=_HARD_SECONDS)
+def sweep_refills() -> None:
+    """Execute what is pending, because its message was lost or its worker died. A run at work is passed over."""
+    for run_id in selectors.lost_runs():
+        try:
+            _execute(run_id)
+        except _TRANSIENT:
+            logger.warning("refill run %s could not be executed now; the next sweep will try", run_id, exc_info=True)
+
+
+def _execute(run_id: int) -> None:
+    try:
+        run = refill.execute(run_id, now=timezone.now())
+    except (*_TRANSIENT, SoftTimeLimitExceeded):
+        raise  # the run is pending still, and limited in its attempts
+    except Exception as error:
+        # The edge: whatever it is, a run that cannot be executed must not be tried for ever.
+        logger.exception("refill run %s failed", run_id)
+        refill.fail(run_id, message=f"Unexpected error: {error}", now=timezone.now())
+        return
+    logger.info(
+        "refill run %s is %s: %s of %s items queued, %s",
+        *(run.pk, run.state, run.selected_count, run.pool_size, run.message or "no remarks"),
+    )
