@@ -1,127 +1,167 @@
-"""The SQL under the intake: rows go by COPY into a temporary table and from there, by a few statements, where they belong.
+"""The SQL under the intake: a chunk of rows goes by COPY into a temporary table and from there where it belongs.
 
-Callers hold the transaction. Whoever locks several rows of a table locks them in the order of item ids, so that two
-imports, or an import and a promotion, never wait for each other in a circle.
+Callers hold the transaction. Locks are taken in one order by everybody: model versions by id, items by key, pool
+entries by item id. So two imports, or an import and a promotion, never wait for each other in a circle.
 """
 
 import datetime as dt
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
-import numpy as np
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
-from numpy.typing import NDArray
 
-from labeling.models import ModelVersion
-from labeling.probability import STORED_DTYPE
+from labeling.models import ModelVersion, Project
 
-ARRAY_CHUNK_ROWS: Final = 20_000
+_STAGE: Final = """
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_row (
+    position integer, key text COLLATE "C", bucket smallint, payload jsonb, segments jsonb, version_id bigint,
+    probabilities bytea, predicted_class text, confidence double precision, respondent_hash text, context jsonb
+) ON COMMIT DROP;
+TRUNCATE staged_row"""
 
-_BINARY_COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_BINARY_COPY_TRAILER: Final = b"\xff\xff"
+# JSON columns get their binary form from `jsonb`, so that psycopg need not know them.
+_COLUMN_TYPES: Final = (
+    *("int4", "text", "int2", "bytea", "bytea", "int8"),
+    *("bytea", "text", "float8", "text", "bytea"),
+)
 
-_STAGE_ARRAYS = """
-CREATE TEMPORARY TABLE IF NOT EXISTS staged_array
-    (item_id bigint, class_index smallint, confidence double precision, probabilities bytea) ON COMMIT DROP;
-TRUNCATE staged_array"""
+_CREATE_ITEMS: Final = """
+WITH created AS (
+    INSERT INTO labeling_item (project_id, key, payload, segments, bucket, created_at, updated_at)
+    SELECT %(project)s, key, payload, segments, bucket, %(now)s, %(now)s FROM staged_row ORDER BY key
+    ON CONFLICT (project_id, key) DO NOTHING
+    RETURNING id, key
+), fresh AS MATERIALIZED (
+    SELECT created.id, position, bucket, version_id, probabilities, predicted_class, confidence, respondent_hash, context
+    FROM created JOIN staged_row USING (key)
+), pooled AS (
+    INSERT INTO labeling_poolentry (item_id, project_id, state, bucket, model_version_id, probabilities, scored_at)
+    SELECT id, %(project)s, 0, bucket,
+           CASE WHEN version_id = %(champion)s THEN version_id END,
+           CASE WHEN version_id = %(champion)s THEN probabilities END,
+           CASE WHEN version_id = %(champion)s THEN %(now)s END
+    FROM fresh
+), predicted AS (
+    INSERT INTO labeling_prediction
+        (item_id, model_version_id, probabilities, predicted_class, confidence, respondent_hash, context, created_at)
+    SELECT id, version_id, probabilities, predicted_class, confidence, respondent_hash, context, %(now)s
+    FROM fresh WHERE version_id IS NOT NULL
+)
+SELECT position FROM fresh"""
 
-_STORE_ARRAYS = """
-INSERT INTO labeling_prediction AS prediction
-    (item_id, model_version_id, probabilities, predicted_class, confidence, respondent_hash, context, created_at)
-SELECT item.id, %(version)s, staged.probabilities, (%(classes)s::text[])[staged.class_index + 1], staged.confidence,
-       '', '{}', %(now)s
-FROM staged_array staged JOIN labeling_item item ON item.id = staged.item_id AND item.project_id = %(project)s
-ORDER BY item.id
-ON CONFLICT (item_id, model_version_id) DO UPDATE SET
+_UNSTAGE: Final = "DELETE FROM staged_row WHERE position = ANY(%s)"
+
+_UPDATE_ITEMS: Final = """
+WITH existing AS (
+    SELECT item.id, staged.payload, staged.segments
+    FROM labeling_item item JOIN staged_row staged ON item.project_id = %(project)s AND item.key = staged.key
+    ORDER BY item.key FOR NO KEY UPDATE OF item)
+UPDATE labeling_item item SET payload = existing.payload, segments = existing.segments, updated_at = %(now)s
+FROM existing WHERE item.id = existing.id"""
+
+_STORE_PREDICTIONS: Final = """
+WITH matched AS MATERIALIZED (
+    SELECT position, item.id AS item_id, version_id, probabilities, predicted_class, confidence, respondent_hash, context
+    FROM staged_row staged JOIN labeling_item item ON item.project_id = %(project)s AND item.key = staged.key
+), stored AS (
+    INSERT INTO labeling_prediction
+        (item_id, model_version_id, probabilities, predicted_class, confidence, respondent_hash, context, created_at)
+    SELECT item_id, version_id, probabilities, predicted_class, confidence, respondent_hash, context, %(now)s
+    FROM matched WHERE version_id IS NOT NULL ORDER BY item_id, version_id
+    ON CONFLICT (item_id, model_version_id) {on_conflict}
+    RETURNING item_id, model_version_id, probabilities, xmax = 0 AS is_new
+), locked AS (
+    SELECT entry.item_id, stored.probabilities
+    FROM labeling_poolentry entry JOIN stored ON stored.item_id = entry.item_id
+    WHERE stored.model_version_id = %(champion)s ORDER BY entry.item_id FOR NO KEY UPDATE OF entry
+), scored AS (
+    UPDATE labeling_poolentry entry
+    SET model_version_id = %(champion)s, probabilities = locked.probabilities, scored_at = %(now)s
+    FROM locked WHERE entry.item_id = locked.item_id
+)
+SELECT matched.position, stored.is_new FROM matched
+LEFT JOIN stored ON stored.item_id = matched.item_id AND stored.model_version_id = matched.version_id"""
+
+_KEEP_OLD: Final = "DO NOTHING"
+_TAKE_NEW: Final = """DO UPDATE SET
     probabilities = excluded.probabilities, predicted_class = excluded.predicted_class,
-    confidence = excluded.confidence, created_at = excluded.created_at"""
-
-_SCORE_POOL_FROM_ARRAYS = """
-WITH locked AS (
-    SELECT entry.item_id, staged.probabilities
-    FROM labeling_poolentry entry JOIN staged_array staged USING (item_id)
-    WHERE entry.project_id = %(project)s ORDER BY entry.item_id FOR NO KEY UPDATE OF entry)
-UPDATE labeling_poolentry entry
-SET model_version_id = %(version)s, probabilities = locked.probabilities, scored_at = %(now)s
-FROM locked WHERE entry.item_id = locked.item_id"""
-
-_REFRESH_POOL = """
-WITH locked AS (
-    SELECT entry.item_id FROM labeling_poolentry entry
-    WHERE entry.project_id = %(project)s ORDER BY entry.item_id FOR NO KEY UPDATE)
-UPDATE labeling_poolentry entry
-SET model_version_id = prediction.model_version_id, probabilities = prediction.probabilities,
-    scored_at = CASE WHEN prediction.probabilities IS NOT NULL THEN %(now)s END
-FROM locked LEFT JOIN labeling_prediction prediction
-    ON prediction.item_id = locked.item_id AND prediction.model_version_id = %(version)s
-WHERE entry.item_id = locked.item_id"""
+    confidence = excluded.confidence, respondent_hash = excluded.respondent_hash, context = excluded.context,
+    created_at = excluded.created_at"""
 
 
-def share_lock_versions(version_ids: Sequence[int]) -> None:
-    """Keep the stages of these versions as they are until the transaction ends; several importers may do so at once."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM labeling_modelversion WHERE id = ANY(%s) ORDER BY id FOR SHARE", [list(version_ids)]
-        )
+class StagedRow(NamedTuple):
+    """One row as the temporary table holds it; without a prediction, `version_id` and what belongs to it are None."""
+
+    position: int
+    key: str
+    bucket: int
+    payload: bytes | None
+    segments: bytes | None
+    version_id: int | None
+    probabilities: bytes | None
+    predicted_class: str | None
+    confidence: float | None
+    respondent_hash: str
+    context: bytes
 
 
-def store_arrays(
-    model_version: ModelVersion, item_ids: NDArray[np.int64], probabilities: NDArray[np.float32], now: dt.datetime
-) -> int:
-    """Upsert one chunk of predictions, and score the pool if the version is the champion."""
-    values: dict[str, int | list[str] | dt.datetime] = {
-        "project": model_version.project_id,
-        "version": model_version.pk,
-        "classes": model_version.classes,
-        "now": now,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_STAGE_ARRAYS)
-        with cursor.copy("COPY staged_array FROM STDIN (FORMAT binary)") as copy:
-            copy.write(_binary_copy(item_ids, probabilities))
-        cursor.execute(_STORE_ARRAYS, values)
-        stored: int = cursor.rowcount
-        if model_version.is_champion:
-            cursor.execute(_SCORE_POOL_FROM_ARRAYS, values)
-    return stored
+def jsonb(text: bytes) -> bytes:
+    """JSON as it travels in a binary COPY."""
+    return b"\x01" + text
 
 
-def refresh_pool(project_id: int, version_id: int, now: dt.datetime) -> int:
-    """Give the whole pool the version's probabilities, or none where it made no prediction."""
-    values: dict[str, int | dt.datetime] = {"project": project_id, "version": version_id, "now": now}
-    with connection.cursor() as cursor:
-        cursor.execute(_REFRESH_POOL, values)
-        cursor.execute(
-            "SELECT count(*) FROM labeling_poolentry WHERE project_id = %(project)s AND model_version_id = %(version)s",
-            values,
-        )
-        return _single_int(cursor)
+def lock_versions(project: Project, names: Iterable[str]) -> dict[str, ModelVersion]:
+    """The project's model versions of these names, by name; their stages stay as they are until the transaction ends.
 
-
-def _binary_copy(item_ids: NDArray[np.int64], probabilities: NDArray[np.float32]) -> bytes:
-    """All columns are of fixed width, so PostgreSQL's binary COPY format is one numpy record array."""
-    n_classes = probabilities.shape[1]
-    record = np.dtype(
-        [
-            ("fields", ">i2"),
-            *[("item_id_size", ">i4"), ("item_id", ">i8")],
-            *[("class_index_size", ">i4"), ("class_index", ">i2")],
-            *[("confidence_size", ">i4"), ("confidence", ">f8")],
-            *[("probabilities_size", ">i4"), ("probabilities", STORED_DTYPE, (n_classes,))],
-        ]
+    Several importers may hold this at once; a promotion waits for them, and they for it.
+    """
+    versions = ModelVersion.objects.raw(
+        "SELECT * FROM labeling_modelversion WHERE project_id = %s AND name = ANY(%s) ORDER BY id FOR SHARE",
+        [project.pk, list(names)],
     )
-    rows = np.empty(len(item_ids), dtype=record)
-    rows["fields"] = 4
-    rows["item_id_size"], rows["item_id"] = 8, item_ids
-    rows["class_index_size"], rows["class_index"] = 2, probabilities.argmax(axis=1)
-    rows["confidence_size"], rows["confidence"] = 8, np.minimum(probabilities.max(axis=1), 1.0)
-    rows["probabilities_size"], rows["probabilities"] = 4 * n_classes, probabilities
-    return _BINARY_COPY_HEADER + rows.tobytes() + _BINARY_COPY_TRAILER
+    return {version.name: version for version in versions}
 
 
-def _single_int(cursor: CursorWrapper) -> int:
-    row = cursor.fetchone()
-    if row is None:
-        raise RuntimeError("a count returns one row")
-    return int(row[0])
+class Chunk:
+    """Rows on their way in, all of one project, each key (with its model version) once."""
+
+    def __init__(self, project: Project, *, champion_id: int | None, now: dt.datetime) -> None:
+        self._values: dict[str, int | dt.datetime | None] = {
+            "project": project.pk,
+            "champion": champion_id,
+            "now": now,
+        }
+
+    def stage(self, rows: Iterable[StagedRow]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(_STAGE)
+            with cursor.copy("COPY staged_row FROM STDIN (FORMAT binary)") as copy:
+                copy.set_types(_COLUMN_TYPES)
+                for row in rows:
+                    copy.write_row(row)
+
+    def create_items(self) -> list[int]:
+        """Store the staged rows whose key is new, with pool entry and prediction; returns their positions."""
+        with connection.cursor() as cursor:
+            cursor.execute(_CREATE_ITEMS, self._values)
+            return [position for (position,) in cursor.fetchall()]
+
+    def unstage(self, positions: Sequence[int]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(_UNSTAGE, [list(positions)])
+
+    def update_items(self) -> None:
+        """Give existing items the payload and segments of their staged row."""
+        with connection.cursor() as cursor:
+            cursor.execute(_UPDATE_ITEMS, self._values)
+
+    def store_predictions(self, *, replace: bool) -> dict[int, bool | None]:
+        """Store the predictions of staged rows whose item exists, and score the pool where they are the champion's.
+
+        Returns, by position of the rows with an item: True for a new prediction, False for one replaced, None where
+        nothing was written.
+        """
+        statement = _STORE_PREDICTIONS.format(on_conflict=_TAKE_NEW if replace else _KEEP_OLD)
+        with connection.cursor() as cursor:
+            cursor.execute(statement, self._values)
+            return dict(cursor.fetchall())

@@ -1,19 +1,52 @@
-"""What comes in from apps and trainers: model versions and their predictions."""
+"""What comes in from apps and trainers: items, model versions and their predictions."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 from numpy.typing import NDArray
 
 from labeling import news, probability, selectors
 from labeling.errors import Conflict, InvalidInput
 from labeling.models import ModelVersion, Project
-from labeling.services import bulk
+from labeling.services import bulk, score_arrays
+from labeling.services.recording import IntakeReport, ItemRecorder, OnConflict, PredictionRecorder
 
 _LONGEST_NAME = 100
+
+
+def record_items(
+    project: Project,
+    rows: Iterable[bytes | object],
+    *,
+    on_conflict: OnConflict = OnConflict.SKIP,
+    lists_good_rows: bool = False,
+    now: dt.datetime | None = None,
+) -> IntakeReport:
+    """Store items, and what model versions say of them; see labeling.wire for the form of a row.
+
+    Every row is judged on its own; good ones are kept. Chunks of some thousand rows are committed one by one. The first
+    good row of a key counts, later ones of the same call are refused. An item gets its permanent bucket and a pool
+    entry, and a champion's prediction reaches the pool in the same transaction.
+    """
+    recorder = ItemRecorder(project, on_conflict=on_conflict, lists_good_rows=lists_good_rows, now=now)
+    return recorder.record(rows)
+
+
+def record_predictions(
+    project: Project,
+    rows: Iterable[bytes | object],
+    *,
+    on_conflict: OnConflict = OnConflict.SKIP,
+    lists_good_rows: bool = False,
+    now: dt.datetime | None = None,
+) -> IntakeReport:
+    """Store what model versions say of items that exist; otherwise as `record_items`."""
+    recorder = PredictionRecorder(project, on_conflict=on_conflict, lists_good_rows=lists_good_rows, now=now)
+    return recorder.record(rows)
 
 
 @transaction.atomic
@@ -61,10 +94,12 @@ def set_champion(model_version: ModelVersion, *, now: dt.datetime) -> None:
     meanwhile wait and then see the new champion. Safe to run twice.
     """
     project = Project.objects.select_for_update(no_key=True).get(pk=model_version.project_id)
-    versions = ModelVersion.objects.filter(project=project).select_for_update(no_key=True)
-    for other in versions.filter(stage=ModelVersion.Stage.CHAMPION).exclude(pk=model_version.pk):
-        ModelVersion.objects.filter(pk=other.pk).update(stage=ModelVersion.Stage.RETIRED)
-    versions.get(pk=model_version.pk)
+    champion_or_this = Q(stage=ModelVersion.Stage.CHAMPION) | Q(pk=model_version.pk)
+    locked = (
+        ModelVersion.objects.filter(champion_or_this, project=project).order_by("id").select_for_update(no_key=True)
+    )
+    others = [version.pk for version in locked if version != model_version]
+    ModelVersion.objects.filter(pk__in=others).update(stage=ModelVersion.Stage.RETIRED)
     ModelVersion.objects.filter(pk=model_version.pk).update(stage=ModelVersion.Stage.CHAMPION)
     model_version.stage = ModelVersion.Stage.CHAMPION
     refresh_pool(project, model_version, now=now)
@@ -77,7 +112,7 @@ def refresh_pool(project: Project, model_version: ModelVersion, *, now: dt.datet
 
     Returns the number of scored entries. Rows are locked in the order of item ids, as everybody does who locks several.
     """
-    return bulk.refresh_pool(project.pk, model_version.pk, now or timezone.now())
+    return score_arrays.refresh_pool(project.pk, model_version.pk, now or timezone.now())
 
 
 def record_prediction_arrays(
@@ -93,13 +128,13 @@ def record_prediction_arrays(
         raise ValueError(f"{len(item_ids)} items need {len(model_version.classes)} columns, not {probabilities.shape}")
     if len(np.unique(item_ids)) != len(item_ids):
         raise ValueError("an item is named twice")
+    project = model_version.project
     stored = 0
-    for start in range(0, len(item_ids), bulk.ARRAY_CHUNK_ROWS):
-        chunk = slice(start, start + bulk.ARRAY_CHUNK_ROWS)
+    for start in range(0, len(item_ids), score_arrays.CHUNK_ROWS):
+        chunk = slice(start, start + score_arrays.CHUNK_ROWS)
         with transaction.atomic():
-            bulk.share_lock_versions([model_version.pk])
-            version = ModelVersion.objects.get(pk=model_version.pk)
-            stored += bulk.store_arrays(
+            version = bulk.lock_versions(project, [model_version.name])[model_version.name]
+            stored += score_arrays.store(
                 version, item_ids[chunk], probability.validate(probabilities[chunk]), timezone.now()
             )
     return stored
