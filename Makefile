@@ -6,6 +6,8 @@ PORT ?= 8000
 VENV := .venv
 PY := $(VENV)/bin/python
 SETUP := PYTHON="$(PYTHON)" scripts/setup
+INSTALL = @echo "Installing the locked dependencies (a minute or two, only once) ..." && \
+	$(PY) -m pip install -qq --disable-pip-version-check --require-hashes
 export PORT
 
 .DEFAULT_GOAL := help
@@ -49,12 +51,12 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.created requirements.lock
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(INSTALL) -r requirements.lock
 	@touch $@
 
 # The development lock contains the other one.
 $(VENV)/.installed-dev: $(VENV)/.created requirements-dev.lock
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(INSTALL) -r requirements-dev.lock
 	@touch $(VENV)/.installed $@
 
 $(VENV)/.browser: $(VENV)/.installed-dev
