@@ -1,7 +1,8 @@
 """Reads the pool a block at a time: PostgreSQL's binary COPY format is, with care, a numpy record array."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import islice
 from typing import Final
 
@@ -9,6 +10,7 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 from psycopg import sql
+from psycopg.abc import Buffer
 
 from labeling.models import ModelVersion
 from labeling.probability import STORED_DTYPE
@@ -58,18 +60,28 @@ def blocks(project_id: int, model_version: ModelVersion | None) -> Iterator[Pool
     n_classes = len(model_version.classes) if model_version else 0
     record = _record(n_classes)
     statement = _statement(project_id, model_version, n_classes)
-    rows_per_block = max(1, _BYTES_PER_BLOCK // record.itemsize)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        messages = iter(copy)
-        unread = _without_header(b"".join(islice(messages, rows_per_block)))
-        while data := b"".join(islice(messages, rows_per_block)):
+        pieces = _pieces(copy, max(1, _BYTES_PER_BLOCK // record.itemsize))
+        unread = _without_header(next(pieces, b""))
+        for piece in pieces:
             # Messages are whole records today, but the format does not promise it.
             count = len(unread) // record.itemsize
             yield _block(unread[: count * record.itemsize], record, n_classes)
-            unread = unread[count * record.itemsize :] + data
+            unread = unread[count * record.itemsize :] + piece
         if not unread.endswith(_TRAILER):
             raise ValueError("the pool was not read to its end")
         yield _block(unread.removesuffix(_TRAILER), record, n_classes)
+
+
+def _pieces(copy: Iterable[Buffer], count: int) -> Iterator[bytes]:
+    """Join every `count` messages. Each is copied as it comes: kept, a million of them keep the garbage collector busy."""
+    messages = iter(copy)
+    while True:
+        piece = BytesIO()
+        piece.writelines(islice(messages, count))
+        if not piece.tell():
+            return
+        yield piece.getvalue()
 
 
 def _record(n_classes: int) -> np.dtype[np.void]:
