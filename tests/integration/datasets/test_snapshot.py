@@ -12,7 +12,8 @@ from datasets.errors import NothingToSnapshot, SnapshotNotFound, UnknownExportFo
 from datasets.models import AcceptedLabel, Snapshot, SnapshotRow
 from datasets.services import accept, export, snapshot
 from labeling.models import Annotation, AnnotationTask, Item, LabelSchema, Project
-from labeling.splitting import AUDIT_RESERVE_END, BUCKETS, VALIDATION_END, split_of
+from labeling.schema import JSONValue
+from labeling.splitting import AUDIT_RESERVE_END, BUCKETS, VALIDATION_END, Split, split_of
 from tests.factories import datasets as make
 from tests.integration.datasets.concurrency import at_once, in_another_session
 
@@ -27,10 +28,9 @@ def exported(taken: Snapshot, format_name: str = "jsonl") -> bytes:
     return b"".join(export.prepare(taken, format_name=format_name).content)
 
 
-def sql(statement: str, *values: object) -> int:
+def sql(statement: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return cursor.rowcount
+        cursor.execute(statement)
 
 
 def test_a_snapshot_describes_its_rows(project: Project, owner: User, annotator: User) -> None:
@@ -93,7 +93,7 @@ def test_rows_are_ordered_by_the_bytes_of_the_key(project: Project, annotator: U
 
 def test_the_content_hash_can_be_computed_from_the_export_alone(project: Project, annotator: User) -> None:
     """The recipe of docs/algorithms/snapshots.md, written without any of our code."""
-    payload = {
+    payload: dict[str, JSONValue] = {
         "text": 'né\u2028"quoted" \\ \x7f\t😀',
         "n": [1, -0.5, 1e-7, 1e22, 123456789012345678901],
         "z": None,
@@ -201,7 +201,7 @@ def test_rows_can_be_read_by_split(project: Project, annotator: User) -> None:
     accept.accept_pending(project.pk, now=NOW)
     taken = take(project)
 
-    def keys(*splits: selectors.Split) -> list[str]:
+    def keys(*splits: Split) -> list[str]:
         return [row.key for row in selectors.snapshot_rows(taken, splits=splits)]
 
     assert keys("test") == ["a", "d"]
