@@ -99,9 +99,10 @@ def _children(host: str, port: int) -> list[Child]:
         *("--workers", os.environ.get("WEB_WORKERS") or str(max(2, cores)), "--respawn-failed-workers"),
         # Each blocking thread keeps a database connection; what they cannot take waits in the backlog.
         *("--blocking-threads", "8", "--backpressure", "64", "--workers-kill-timeout", "10"),
+        *("--log-level", "error"),  # no word about threads, which wait for the database more than they compute
         "feedbackproject.wsgi:application",
     ]
-    celery = [python, "-m", "celery", "-A", "feedbackproject"]
+    celery = [python, "-m", "celery", "--quiet", "-A", "feedbackproject"]
     worker = [
         *(*celery, "worker", "-Q", "ingest,score,train,monitor", "--loglevel", "info"),
         # One more than cores: a long training run leaves room for the short tasks.
