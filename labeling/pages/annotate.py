@@ -1,0 +1,63 @@
+"""The labeling page. Tasks come and answers go over the JSON API; this view gives it what stays the same."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
+from django.utils import timezone
+
+from labeling import selectors
+from labeling.access import Capability
+from labeling.edges import Caller
+from labeling.page_edges import person, project_page, render_project
+from labeling.schema import SingleChoice
+
+_MOST_WITHOUT_SEARCH = 10
+"""So many classes have a key each; the same number stands in class_list.js."""
+
+_NOTHING = {
+    "empty": {
+        "title": "All done for now",
+        "text": "The queue is being filled again. New items appear here by themselves.",
+    },
+    "all_leased": {
+        "title": "Others have the last items",
+        "text": "Everything in the queue is being labelled right now. What they leave appears here by itself.",
+    },
+    "nothing_left_for_you": {
+        "title": "You have seen everything in the queue",
+        "text": "What is left are items that you answered or skipped. New ones appear here by themselves.",
+    },
+    "paused": {
+        "title": "The queue is paused",
+        "text": "Somebody who manages this project has paused it. This page goes on by itself when it is resumed.",
+    },
+}
+
+
+@project_page(Capability.ANNOTATE)
+def annotate(request: HttpRequest, caller: Caller) -> HttpResponse:
+    project = caller.project
+    schema = selectors.parsed_schema(project)
+    counts = selectors.queue_counts(project, annotator=person(caller), now=timezone.now())
+    config = {
+        "tasks_url": f"/api/v1/projects/{project.slug}/tasks/",
+        "csrf_token": get_token(request),
+        "lease_seconds": settings.LEASE_SECONDS,
+        "undo_minutes": settings.UNDO_SECONDS // 60,
+        "done_today": counts.answered_today,
+        "open_count": counts.open,
+        "classes": _classes(schema),
+        "has_search": len(schema.classes) > _MOST_WITHOUT_SEARCH,
+        "has_hotkeys": any(each.hotkey for each in schema.classes),
+        "digits_search": any(character.isdigit() for each in schema.classes for character in each.label),
+        "nothing": _NOTHING,
+    }
+    context = {"config": config, "guidelines": schema.guidelines}
+    return render_project(request, caller, "labeling/annotate.html", context, active="annotate")
+
+
+def _classes(schema: SingleChoice) -> list[dict[str, str]]:
+    return [
+        {"key": each.key, "label": each.label, "description": each.description, "hotkey": each.hotkey}
+        for each in schema.classes
+    ]
