@@ -7,6 +7,8 @@ class FeedbackprojectConfig(AppConfig):
     name = "feedbackproject"
 
     def ready(self) -> None:
-        from feedbackproject import receivers  # models exist only now
+        from feedbackproject import celery, receivers  # models exist only now
 
+        # Web threads and commands send tasks too; without this Celery looks for a broker at its own default address.
+        celery.app.set_default()
         receivers.connect()
