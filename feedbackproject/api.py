@@ -12,7 +12,16 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from labeling.errors import Conflict, DomainError, InvalidInput, NotAllowed, NotFound, TooLarge, Unavailable
+from labeling.errors import (
+    Conflict,
+    Contradiction,
+    DomainError,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +30,7 @@ _STATUS_BY_FAMILY: tuple[tuple[type[DomainError], int], ...] = (
     (NotAllowed, status.HTTP_403_FORBIDDEN),
     (NotFound, status.HTTP_404_NOT_FOUND),
     (Conflict, status.HTTP_409_CONFLICT),
+    (Contradiction, status.HTTP_422_UNPROCESSABLE_ENTITY),
     (TooLarge, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE),
     (Unavailable, status.HTTP_503_SERVICE_UNAVAILABLE),
 )

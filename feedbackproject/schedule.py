@@ -3,14 +3,19 @@
 Promptness comes from signals (labeling.news); these entries find what a lost message or a killed worker missed.
 """
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from celery.schedules import schedule
+
+
+class BeatOptions(TypedDict):
+    expires: float
 
 
 class BeatEntry(TypedDict):
     task: str
     schedule: schedule
+    options: NotRequired[BeatOptions]
 
 
 BEAT_SCHEDULE: dict[str, BeatEntry] = {
@@ -18,6 +23,12 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "refill queues that are low": {"task": "sampling.sweep_watermarks", "schedule": schedule(15.0)},
     "run refills that were lost": {"task": "sampling.sweep_refills", "schedule": schedule(20.0)},
     "rerun trainings that were lost": {"task": "training.sweep_runs", "schedule": schedule(20.0)},
+    "predict items newer than the champion": {"task": "training.sweep_predictions", "schedule": schedule(20.0)},
     "start trainings that are due": {"task": "training.sweep_triggers", "schedule": schedule(30.0)},
+    "show that worker and schedule are alive": {
+        "task": "labeling.heartbeat",
+        "schedule": schedule(10.0),
+        "options": {"expires": 10.0},  # while the worker is down they must not pile up
+    },
     "forget old idempotency keys": {"task": "labeling.forget_idempotency_keys", "schedule": schedule(3600.0)},
 }

@@ -93,3 +93,9 @@ class NothingToUndo(Conflict):
 
 class QueuePaused(Conflict):
     code = "queue_paused"
+
+
+class Contradiction(DomainError):
+    """The request is well formed but contradicts one that came before under the same name."""
+
+    code = "contradiction"

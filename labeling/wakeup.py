@@ -1,22 +1,17 @@
 """Wake a Celery task at most once until it starts, however often there is news for it."""
 
 import logging
-from functools import cache
 
 import redis
 from celery import current_app
-from django.conf import settings
 from kombu.exceptions import OperationalError
+
+from labeling.redis_client import redis_client
 
 logger = logging.getLogger(__name__)
 
 _HOLD_SECONDS = 30
 """How long a wake-up that never arrived may hold back the next one; the sweep is slower than this."""
-
-
-@cache
-def _client() -> "redis.Redis":
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
 
 
 def _name(task_name: str, project_id: int) -> str:
@@ -30,7 +25,7 @@ def wake(task_name: str, project_id: int) -> bool:
     nothing is missed. With Redis down the wake-up is dropped with a warning; a sweep makes up for it.
     """
     try:
-        if not _client().set(_name(task_name, project_id), 1, nx=True, ex=_HOLD_SECONDS):
+        if not redis_client().set(_name(task_name, project_id), 1, nx=True, ex=_HOLD_SECONDS):
             return False
         current_app.send_task(task_name, args=(project_id,), retry=False)
     except (redis.RedisError, OperationalError):
@@ -42,6 +37,6 @@ def wake(task_name: str, project_id: int) -> bool:
 def awake(task_name: str, project_id: int) -> None:
     """Say that the task has started and reads the state now."""
     try:
-        _client().delete(_name(task_name, project_id))
+        redis_client().delete(_name(task_name, project_id))
     except redis.RedisError:
         logger.warning("could not clear the wake-up of %s for project %s", task_name, project_id)

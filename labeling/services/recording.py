@@ -27,6 +27,8 @@ CHUNK_BYTES: Final = 8 * 1024 * 1024
 LISTED_RESULTS: Final = 100_000
 """More results than this are counted, not listed: the answer is held in memory."""
 
+LONGEST_MESSAGE: Final = 300
+
 Status = Literal["created", "updated", "skipped", "failed"]
 
 
@@ -243,7 +245,15 @@ def _to_json(row: object) -> bytes:
 
 
 def _failed(index: int, error: RowError, key: str | None = None) -> RowResult:
-    return RowResult(index, error.key if key is None else key, "failed", error.code, error.message)
+    # The client's own words come back shortened and, because answers are stored too, without NUL.
+    key = error.key if key is None else key
+    return RowResult(
+        index,
+        None if key is None else key.replace("\x00", "\ufffd"),
+        "failed",
+        error.code,
+        error.message[:LONGEST_MESSAGE].replace("\x00", "\ufffd"),
+    )
 
 
 def _already_exists() -> RowError:
