@@ -137,7 +137,7 @@ def end_leftovers(mark: str) -> list[int]:
     """Kill every process that a group of this mark started, children of children too; their numbers."""
     wanted = f"{MARK}={mark}".encode()
     found = []
-    for entry in os.listdir("/proc"):
+    for entry in os.listdir("/proc") if os.path.isdir("/proc") else []:
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
         # Processes that end meanwhile, or belong to somebody else, are none of ours.

@@ -133,6 +133,8 @@ CONTENT_SECURITY_POLICY = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # forms; the intake has its own, streamed limits
 
+API_MAX_BODY_BYTES = 1024 * 1024
+"""Largest JSON body of an ordinary API request."""
 INTAKE_MAX_JSON_BYTES = 32 * 1024 * 1024
 """Largest JSON object or array in one request; it is held in memory."""
 INTAKE_MAX_NDJSON_BYTES = 1024 * 1024 * 1024
@@ -164,7 +166,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["feedbackproject.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "feedbackproject.api.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -176,6 +178,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "feedbackproject.openapi.describe_errors",
+    ],
 }
 
 # -- Celery ---------------------------------------------------------------------------------------------------
@@ -208,4 +214,6 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
+    # Celery sets the level of the root; our own apps speak up all the same.
+    "loggers": {app: {"level": "INFO"} for app in ("feedbackproject", "labeling", "datasets", "sampling", "training")},
 }

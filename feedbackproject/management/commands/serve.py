@@ -102,9 +102,19 @@ def _children(host: str, port: int) -> list[Child]:
         *("--log-level", "error"),  # no word about threads, which wait for the database more than they compute
         "feedbackproject.wsgi:application",
     ]
-    celery = [python, "-m", "celery", "--quiet", "-A", "feedbackproject"]
+    # Who starts everything as root, in a container mostly, knows it.
+    celery = [
+        python,
+        "-W",
+        "ignore:You're running the worker with superuser",
+        "-m",
+        "celery",
+        "--quiet",
+        "-A",
+        "feedbackproject",
+    ]
     worker = [
-        *(*celery, "worker", "-Q", "ingest,score,train,monitor", "--loglevel", "info"),
+        *(*celery, "worker", "-Q", "ingest,score,train,monitor", "--loglevel", "warning"),
         # One more than cores: a long training run leaves room for the short tasks.
         *("--concurrency", os.environ.get("WORKER_PROCESSES") or str(cores + 1)),
     ]
