@@ -1,6 +1,6 @@
 """Reads of beliefs and datasets that the services, edges and the apps above share."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, Qu
 from datasets.errors import SnapshotNotFound
 from datasets.formats.row import DatasetRow
 from datasets.models import AcceptedLabel, PendingEvidence, Snapshot, SnapshotRow
-from labeling.models import AnnotationTask, Membership, ModelVersion, PoolEntry, Project
+from labeling.models import AnnotationTask, Item, Membership, ModelVersion, PoolEntry, Prediction, Project
 from labeling.splitting import AUDIT_RESERVE_END, Split
 
 TRUSTED_ROLES = (
@@ -150,3 +150,62 @@ def snapshot_rows(of: Snapshot, *, splits: Collection[Split] | None = None) -> I
         for *values, _ in piece:
             yield DatasetRow(*values)
         position = piece[-1][-1]
+
+
+# -- items with all that is known of them --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ItemFilters:
+    """Which items to list; None does not filter."""
+
+    state: PoolEntry.State | None = None
+    key_prefix: str | None = None
+    predicted_class: str | None = None
+    min_confidence: float | None = None
+    max_confidence: float | None = None
+    label: str | None = None
+    is_audit: bool | None = None
+
+
+@dataclass(frozen=True)
+class KnownItem:
+    """An item with the champion's prediction, its newest open or answered task, and its accepted label."""
+
+    item: Item
+    prediction: Prediction | None
+    task: AnnotationTask | None
+    accepted_label: AcceptedLabel | None
+
+
+def filtered_items(project: Project, champion: ModelVersion | None, filters: ItemFilters) -> QuerySet[Item]:
+    """The project's items with their pool entries. `is_audit` means the audit reserve, confidence the champion's."""
+    items = Item.objects.filter(project=project).select_related("pool_entry").defer("pool_entry__probabilities")
+    if filters.state is not None:
+        items = items.filter(pool_entry__state=filters.state)
+    if filters.key_prefix is not None:
+        items = items.filter(key__startswith=filters.key_prefix)
+    if filters.is_audit is not None:
+        reserve = Q(bucket__lt=AUDIT_RESERVE_END)
+        items = items.filter(reserve if filters.is_audit else ~reserve)
+    if filters.label is not None:
+        items = items.filter(accepted_labels__label=filters.label, accepted_labels__superseded_at__isnull=True)
+    of_prediction = {
+        "predicted_class": filters.predicted_class,
+        "confidence__gte": filters.min_confidence,
+        "confidence__lte": filters.max_confidence,
+    }
+    asked = {f"predictions__{lookup}": value for lookup, value in of_prediction.items() if value is not None}
+    return items.filter(predictions__model_version=champion, **asked) if asked else items
+
+
+def known_items(items: Sequence[Item], champion: ModelVersion | None) -> list[KnownItem]:
+    """Everything else about a page of items, in three queries however many they are."""
+    ids = [item.pk for item in items]
+    predictions = Prediction.objects.filter(item__in=ids, model_version=champion)
+    tasks = AnnotationTask.objects.filter(item__in=ids).exclude(state=AnnotationTask.State.WITHDRAWN)
+    labels = AcceptedLabel.objects.filter(item__in=ids, superseded_at__isnull=True).select_related("label_schema")
+    prediction_of = {prediction.item_id: prediction for prediction in predictions}
+    task_of = {task.item_id: task for task in tasks.order_by("item_id", "-pk").distinct("item_id")}
+    label_of = {label.item_id: label for label in labels.defer("label_schema__definition")}
+    return [KnownItem(item, prediction_of.get(item.pk), task_of.get(item.pk), label_of.get(item.pk)) for item in items]

@@ -5,9 +5,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -71,7 +71,12 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
         logger.exception("database unavailable")
         body = _envelope(request, "database_unavailable", "The database cannot be reached; try again shortly.")
         return Response(body, status=status.HTTP_503_SERVICE_UNAVAILABLE, headers={"Retry-After": "2"})
-    if isinstance(error, Http404):
+    if isinstance(error, RequestDataTooBig):
+        error = exceptions.APIException("The body is too large.", code="body_too_large")
+        error.status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    elif isinstance(error, SuspiciousOperation | UnreadablePostError):
+        error = exceptions.ParseError("The request could not be read.", code="bad_request")
+    elif isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()

@@ -2,10 +2,24 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView
 
+from datasets.api.items import ItemDetail, ItemList
+from labeling.api.items import ItemIntake
+
+
+class Items(ItemList, ItemIntake):
+    """One address: reading items shows beliefs and is datasets', sending them is labeling's."""
+
+    capabilities = {**ItemList.capabilities, **ItemIntake.capabilities}
+
+
 # A namespace of its own: pages and API have the same nouns.
 api_v1: list[URLPattern | URLResolver] = [
     path("openapi", SpectacularAPIView.as_view(), name="openapi"),
+    path("projects/<slug:slug>/items", Items.as_view(), name="items"),
+    path("projects/<slug:slug>/items/<int:item_id>", ItemDetail.as_view(), name="item"),
+    path("", include("labeling.api.urls")),
     path("", include("datasets.api.urls")),
+    path("", include("training.api.urls")),
 ]
 
 urlpatterns = [

@@ -1,5 +1,6 @@
 """What the edges of every app share: who is calling, which project they mean, and whether they may."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -7,13 +8,13 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from rest_framework.pagination import CursorPagination
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from labeling import access
 from labeling.access import Capability
-from labeling.errors import NotAllowed, NotFound
+from labeling.errors import InvalidInput, NotAllowed, NotFound
 from labeling.models import ApiKey, Membership, Project
 
 
@@ -23,6 +24,9 @@ class _ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "description": "A project's API key."}
+
+
+_IS_ID = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ class ProjectView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.caller = caller_for(request, str(kwargs["slug"]))
-        if (capability := self.capabilities.get(request.method or "")) is not None:
+        method = "GET" if request.method == "HEAD" else request.method or ""
+        if (capability := self.capabilities.get(method)) is not None:
             require(self.caller, capability)
 
 
@@ -93,6 +98,12 @@ class IdCursorPagination(CursorPagination):
     page_size = 100
     page_size_query_param = "page_size"
     max_page_size = 1000
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        cursor = super().decode_cursor(request)
+        if cursor is not None and cursor.position is not None and not _IS_ID.fullmatch(str(cursor.position)):
+            raise InvalidInput("This cursor was not made here.", code="invalid_cursor", fields={"cursor": "not valid"})
+        return cursor
 
 
 class NewestFirstPagination(IdCursorPagination):

@@ -11,13 +11,18 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from labeling import schema
-from labeling.models import AnnotationTask, LabelSchema, Membership, ModelVersion, PoolEntry, Project, Skip
+from labeling.models import Annotation, AnnotationTask, LabelSchema, Membership, ModelVersion, PoolEntry, Project, Skip
 from labeling.probability import unpack
 
 
 def current_schema(project: Project) -> LabelSchema:
     """The label schema in force: the highest version. Every project has one from its creation on."""
     return LabelSchema.objects.filter(project=project).latest("version")
+
+
+def current_schema_version(project: Project) -> int:
+    """The number of `current_schema`, without its definition."""
+    return LabelSchema.objects.filter(project=project).values_list("version", flat=True).latest("version")
 
 
 def parsed(label_schema: LabelSchema) -> schema.SingleChoice:
@@ -171,3 +176,35 @@ def _champion_says(task: AnnotationTask) -> Suggestion | None:
 def _classes(model_version_id: int) -> tuple[str, ...]:
     """The classes of a version never change, so what was read once stays true."""
     return tuple(ModelVersion.objects.values_list("classes", flat=True).get(pk=model_version_id))
+
+
+# -- projects over the API -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ItemCounts:
+    """Items of a project by the state of their pool entry."""
+
+    available: int
+    queued: int
+    answered: int
+    unusable: int
+
+
+def visible_projects(user: User) -> QuerySet[Project]:
+    """The projects the person has a part in; all of them for a superuser."""
+    if user.is_superuser:
+        return Project.objects.all()
+    return Project.objects.filter(memberships__user=user)
+
+
+def item_counts(project: Project) -> ItemCounts:
+    """Counted in one walk over an index of the narrow pool table."""
+    rows = PoolEntry.objects.filter(project=project).values_list("state").annotate(count=Count("pk")).order_by()
+    counts = dict(rows)
+    return ItemCounts(**{state.label: counts.get(state.value, 0) for state in PoolEntry.State})
+
+
+def last_withdrawn(task: AnnotationTask, *, annotator: User) -> Annotation:
+    """The answer that the annotator took back last."""
+    return Annotation.objects.filter(task=task, annotator=annotator, withdrawn_at__isnull=False).latest("id")

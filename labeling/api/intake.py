@@ -56,7 +56,9 @@ class IntakeView(ProjectView):
             # Only a stream can end so in its middle.
             report = recorder.report
             if report.received:
-                error.message += f" Of the {report.received} rows before that, the {_stored(report)} good ones are stored."
+                error.message += (
+                    f" Of the {report.received} rows before that, the {_stored(report)} good ones are stored."
+                )
                 counts = ("received", "created", "updated", "skipped", "failed")
                 error.fields.update({name: str(getattr(report, name)) for name in counts})
             raise

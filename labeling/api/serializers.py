@@ -1,0 +1,190 @@
+"""Forms of projects, members, keys, model versions and bulk rows on the wire."""
+
+from rest_framework import serializers
+
+from labeling.models import ApiKey, LabelSchema, Membership, ModelVersion, Project
+from labeling.services.recording import LISTED_RESULTS
+
+_NAME_LENGTH = 100
+
+
+class LabelClassSerializer(serializers.Serializer[None]):
+    key = serializers.CharField(max_length=100, help_text="Stands in answers, predictions and datasets.")
+    title = serializers.CharField(required=False, max_length=200)
+    description = serializers.CharField(required=False, max_length=20_000)
+    hotkey = serializers.CharField(required=False, max_length=1)
+
+
+class LabelSchemaDefinitionSerializer(serializers.Serializer[None]):
+    """How a definition is documented; it is checked by labeling.schema."""
+
+    classes = LabelClassSerializer(many=True)
+    guidelines = serializers.CharField(required=False, max_length=20_000)
+
+
+class DefinitionField(serializers.JSONField):
+    """Documented as `LabelSchemaDefinitionSerializer`, by an extension in labeling.api.documentation."""
+
+
+class LabelSchemaSerializer(serializers.ModelSerializer[LabelSchema]):
+    definition = DefinitionField(read_only=True)
+
+    class Meta:
+        model = LabelSchema
+        fields = ["version", "kind", "definition", "created_at"]
+        read_only_fields = fields
+
+
+class NewLabelSchemaSerializer(serializers.Serializer[None]):
+    kind = serializers.ChoiceField(choices=LabelSchema.Kind.choices, default=LabelSchema.Kind.SINGLE_CHOICE)
+    definition = DefinitionField()
+
+
+class ProjectSerializer(serializers.ModelSerializer[Project]):
+    is_paused = serializers.SerializerMethodField(help_text="While paused, no task is served and no refill starts.")
+
+    class Meta:
+        model = Project
+        fields = ["slug", "name", "objective", "is_paused", "created_at"]
+        read_only_fields = fields
+
+    def get_is_paused(self, project: Project) -> bool:
+        return not project.is_queue_open
+
+
+class ItemCountsSerializer(serializers.Serializer[None]):
+    available = serializers.IntegerField()
+    queued = serializers.IntegerField()
+    answered = serializers.IntegerField()
+    unusable = serializers.IntegerField()
+
+
+class ProjectDetailSerializer(ProjectSerializer):
+    label_schema = LabelSchemaSerializer(read_only=True)
+    champion = serializers.CharField(read_only=True, allow_null=True, help_text="Name of the model version in use.")
+    item_counts = ItemCountsSerializer(read_only=True)
+
+    class Meta(ProjectSerializer.Meta):
+        fields = [*ProjectSerializer.Meta.fields, "label_schema", "champion", "item_counts"]
+        read_only_fields = fields
+
+
+class NewProjectSerializer(NewLabelSchemaSerializer):
+    slug = serializers.SlugField(max_length=64, help_text="Stands in addresses and never changes.")
+    name = serializers.CharField(max_length=200)
+    objective = serializers.CharField(
+        required=False, default="", allow_blank=True, help_text="Which decision does this model serve?"
+    )
+
+
+class ProjectChangesSerializer(serializers.Serializer[None]):
+    name = serializers.CharField(required=False, max_length=200)
+    objective = serializers.CharField(required=False, allow_blank=True)
+    is_paused = serializers.BooleanField(required=False)
+
+
+class MembershipSerializer(serializers.ModelSerializer[Membership]):
+    username = serializers.CharField(source="user.username", read_only=True)
+
+    class Meta:
+        model = Membership
+        fields = ["username", "role", "created_at"]
+        read_only_fields = fields
+
+
+class MemberRoleSerializer(serializers.Serializer[None]):
+    username = serializers.CharField(max_length=150)
+    role = serializers.ChoiceField(choices=Membership.Role.choices)
+
+
+class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
+    class Meta:
+        model = ApiKey
+        fields = ["id", "name", "kind", "prefix", "created_at", "revoked_at", "last_used_at"]
+        read_only_fields = fields
+
+
+class CreatedApiKeySerializer(ApiKeySerializer):
+    key = serializers.CharField(read_only=True, help_text="The key itself. It is shown here once and stored nowhere.")
+
+    class Meta(ApiKeySerializer.Meta):
+        fields = [*ApiKeySerializer.Meta.fields, "key"]
+        read_only_fields = fields
+
+
+class NewApiKeySerializer(serializers.Serializer[None]):
+    name = serializers.CharField(max_length=_NAME_LENGTH)
+    kind = serializers.ChoiceField(choices=ApiKey.Kind.choices, default=ApiKey.Kind.SECRET)
+
+
+class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
+    class Meta:
+        model = ModelVersion
+        fields = ["name", "stage", "origin", "classes", "description", "created_at"]
+        read_only_fields = fields
+
+
+class NewModelVersionSerializer(serializers.Serializer[None]):
+    name = serializers.CharField(max_length=_NAME_LENGTH)
+    classes = serializers.ListField(
+        child=serializers.CharField(max_length=100, trim_whitespace=False),
+        required=False,
+        help_text="Class keys in the order of the probabilities; by default those of the label schema.",
+    )
+    description = serializers.CharField(required=False, default="", allow_blank=True)
+
+
+class PredictionPartSerializer(serializers.Serializer[None]):
+    model_version = serializers.CharField(max_length=100)
+    probabilities = serializers.JSONField(
+        help_text="{class: probability} or a list in the model version's order of classes. Sums to 1 within 0.001."
+    )
+    context = serializers.DictField(  # type: ignore[assignment]  # a declared field; the metaclass keeps it apart from Field.context
+        required=False, help_text="Inference context: request_id, position, candidates, latency_ms, your own fields."
+    )
+    respondent = serializers.CharField(
+        required=False, max_length=500, help_text="The end user it was made for. Only a keyed hash is stored."
+    )
+
+
+class PredictionRowSerializer(PredictionPartSerializer):
+    key = serializers.CharField(max_length=200, help_text="Of an item that exists.")
+
+
+class ItemRowSerializer(serializers.Serializer[None]):
+    key = serializers.CharField(max_length=200, help_text="Your own name of the item, unique in the project.")
+    payload = serializers.DictField(help_text="What is shown and learned from: text, features, pixels, ...")
+    segments = serializers.DictField(child=serializers.CharField(max_length=200), required=False)
+    prediction = PredictionPartSerializer(required=False)
+
+
+class RowResultSerializer(serializers.Serializer[None]):
+    index = serializers.IntegerField(help_text="Place in the array, or line of the NDJSON, from 0.")
+    key = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=["created", "updated", "skipped", "failed"])
+    code = serializers.CharField(required=False, help_text="Of a failed row, for programs.")
+    message = serializers.CharField(required=False, help_text="Of a failed row, for people.")
+
+
+class IntakeReportSerializer(serializers.Serializer[None]):
+    received = serializers.IntegerField()
+    created = serializers.IntegerField()
+    updated = serializers.IntegerField()
+    skipped = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    results = RowResultSerializer(many=True)
+    results_truncated = serializers.BooleanField(help_text=f"Only the first {LISTED_RESULTS:,} results are listed.")
+
+
+class HealthPartSerializer(serializers.Serializer[None]):
+    is_up = serializers.BooleanField()
+    latency_ms = serializers.FloatField(allow_null=True)
+    age_seconds = serializers.FloatField(allow_null=True, help_text="Since the last sign of life.")
+    message = serializers.CharField(allow_blank=True)
+
+
+class HealthSerializer(serializers.Serializer[None]):
+    is_up = serializers.BooleanField()
+    postgres = HealthPartSerializer()
+    redis = HealthPartSerializer()
+    worker = HealthPartSerializer()
