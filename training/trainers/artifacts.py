@@ -38,6 +38,7 @@ def save(model: FittedModel, root: Path, folder: str) -> str:
             "classes": list(model.classes),
             "seen": model.seen,
             "pipeline": model.pipeline,
+            "width": model.width,
             "temperature": [model.temperature.value, model.temperature.held_out, model.temperature.note],
         },
         compression=zipfile.ZIP_DEFLATED,
@@ -87,7 +88,7 @@ def load(root: Path, relative: str) -> FittedModel:
 def _from_parts(parts: object, relative: str) -> FittedModel:
     if not isinstance(parts, dict) or parts.get("format") != _FORMAT or parts.get("trainer") not in TRAINERS:
         raise ArtifactError(f"{relative} is not a model of this version of the service")
-    classes, seen, pipeline = parts["classes"], parts["seen"], parts["pipeline"]
+    classes, seen, pipeline, width = parts["classes"], parts["seen"], parts["pipeline"], parts["width"]
     value, held_out, note = parts["temperature"]
     if not isinstance(seen, np.ndarray) or not isinstance(pipeline, Pipeline | None):
         raise ArtifactError(f"{relative} is not a model of this version of the service")
@@ -97,6 +98,7 @@ def _from_parts(parts: object, relative: str) -> FittedModel:
         seen=seen,
         pipeline=pipeline,
         temperature=Temperature(float(value), int(held_out), str(note)),
+        width=None if width is None else int(width),
     )
 
 

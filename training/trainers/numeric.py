@@ -22,7 +22,7 @@ class NumericTrainer(PipelineTrainer):
     name: ClassVar[str] = "numeric"
     payload_key: ClassVar[str] = "features"
 
-    def read(self, payloads: Sequence[Payload]) -> NDArray[np.float64]:
+    def read(self, payloads: Sequence[Payload], *, width: int | None = None) -> NDArray[np.float64]:
         rows: list[list[float]] = []
         for row, payload in enumerate(payloads):
             features = payload.get(self.payload_key)
@@ -34,10 +34,9 @@ class NumericTrainer(PipelineTrainer):
                 raise TrainerError(f"“{self.payload_key}” holds something that is not a number", row=row)
             if not all(abs(value) <= _LARGEST_VALUE for value in features):
                 raise TrainerError(f"“{self.payload_key}” holds a number that is not finite or beyond 1e100", row=row)
-            if len(features) != len(rows[0] if rows else features):
-                raise TrainerError(
-                    f"“{self.payload_key}” has {len(features)} numbers where earlier rows have {len(rows[0])}", row=row
-                )
+            width = width or len(features)
+            if len(features) != width:
+                raise TrainerError(f"“{self.payload_key}” has {len(features)} numbers and not {width}", row=row)
             rows.append(features)
         return np.array(rows, dtype=np.float64)
 

@@ -31,6 +31,8 @@ class FittedModel:
         Shape (S,), positions in `classes` of those with examples, in the order of the pipeline's columns.
     pipeline
         None when only one class had examples: then there is nothing to tell apart.
+    width
+        Numbers per row it was trained on; None for inputs that are no vectors.
     """
 
     trainer: "PipelineTrainer"
@@ -38,6 +40,7 @@ class FittedModel:
     seen: NDArray[np.int64]
     pipeline: Pipeline | None
     temperature: Temperature
+    width: int | None
 
     def predict_proba(self, payloads: Sequence[Payload]) -> NDArray[np.float32]:
         """Return the class probabilities of each payload.
@@ -56,18 +59,11 @@ class FittedModel:
         """
         n_unseen = len(self.classes) - len(self.seen)
         floor = min(UNSEEN_PROBABILITY, 0.5 / n_unseen) if n_unseen else 0.0
-        inputs = self.trainer.read(payloads)
-        self._check_width(inputs)
+        inputs = self.trainer.read(payloads, width=self.width)
         probabilities = np.full((len(payloads), len(self.classes)), floor)
         if len(payloads):
             probabilities[:, self.seen] = (1.0 - n_unseen * floor) * self._among_seen(inputs)
         return probabilities.astype(np.float32)
-
-    def _check_width(self, inputs: Inputs) -> None:
-        if self.pipeline is None or inputs.ndim != 2 or inputs.shape[1] == self.pipeline.n_features_in_:
-            return
-        key, trained = self.trainer.payload_key, self.pipeline.n_features_in_
-        raise TrainerError(f"“{key}” has {inputs.shape[1]} numbers, the model was trained on {trained}", row=0)
 
     def _among_seen(self, inputs: Inputs) -> NDArray[np.float64]:
         if self.pipeline is None:
@@ -82,8 +78,11 @@ class PipelineTrainer(ABC):
     payload_key: ClassVar[str]
 
     @abstractmethod
-    def read(self, payloads: Sequence[Payload]) -> Inputs:
-        """Take the inputs out of the payloads; TrainerError naming the first that has none."""
+    def read(self, payloads: Sequence[Payload], *, width: int | None = None) -> Inputs:
+        """Take the inputs out of the payloads; TrainerError naming the first that has none.
+
+        `width` is how many numbers a row must have; None: as many as the first one.
+        """
 
     @abstractmethod
     def obstacle(self, inputs: Inputs) -> str:
@@ -121,12 +120,15 @@ class PipelineTrainer(ABC):
             raise TrainerError(f"{len(payloads)} payloads and {len(labels)} labels do not pair up")
         inputs = self.read(payloads)
         seen = np.unique(positions)
+        width = inputs.shape[1] if inputs.ndim == 2 else None
         if len(seen) == 1:
-            return FittedModel(self, model_classes, seen, None, Temperature(1.0, 0, "only one class has examples"))
+            uncalibrated = Temperature(1.0, 0, "only one class has examples")
+            return FittedModel(self, model_classes, seen, None, uncalibrated, width)
         if problem := self.obstacle(inputs):
             raise TrainerError(problem)
         fitted = self.pipeline().fit(inputs, positions)
-        return FittedModel(self, model_classes, seen, fitted, self._temperature(inputs, positions, seen, seed=seed))
+        temperature = self._temperature(inputs, positions, seen, seed=seed)
+        return FittedModel(self, model_classes, seen, fitted, temperature, width)
 
     def _temperature(
         self, inputs: Inputs, positions: NDArray[np.int64], seen: NDArray[np.int64], *, seed: int

@@ -27,7 +27,7 @@ class TextTrainer(PipelineTrainer):
     name: ClassVar[str] = "text"
     payload_key: ClassVar[str] = "text"
 
-    def read(self, payloads: Sequence[Payload]) -> NDArray[np.object_]:
+    def read(self, payloads: Sequence[Payload], *, width: int | None = None) -> NDArray[np.object_]:
         texts: list[str] = []
         for row, payload in enumerate(payloads):
             text = payload.get(self.payload_key)

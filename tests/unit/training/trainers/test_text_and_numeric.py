@@ -38,7 +38,7 @@ def test_a_text_that_is_a_number_is_refused() -> None:
         ([1, True], "not a number"),
         ([1, float("nan")], "not finite"),
         ([1, 10**200], "not finite or beyond"),
-        ([1, 2, 3], "has 3 numbers where earlier rows have 2"),
+        ([1, 2, 3], "has 3 numbers and not 2"),
     ],
 )
 def test_features_that_are_no_vector_of_numbers_are_refused(features: object, problem: str) -> None:
@@ -49,8 +49,8 @@ def test_features_that_are_no_vector_of_numbers_are_refused(features: object, pr
 
 def test_a_vector_of_another_length_cannot_be_predicted() -> None:
     model = NumericTrainer().fit([{"features": [0, 1]}, {"features": [1, 0]}], ["yes", "no"], seed=0)
-    with pytest.raises(TrainerError, match="has 3 numbers, the model was trained on 2"):
-        model.predict_proba([{"features": [0, 1, 2]}])
+    with pytest.raises(TrainerError, match="row 1: “features” has 3 numbers and not 2"):
+        model.predict_proba([{"features": [0, 1]}, {"features": [0, 1, 2]}])
 
 
 def test_constant_features_do_no_harm() -> None:

@@ -1,0 +1,91 @@
+"""Celery tasks of training: do a run, start one when it is due, find what was lost."""
+
+import datetime as dt
+import logging
+from functools import partial
+
+from billiard.exceptions import SoftTimeLimitExceeded
+from celery import shared_task
+from django.db import transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from labeling.models import Project
+from labeling.wakeup import awake
+from training import selectors
+from training.services import predictions, runs
+
+logger = logging.getLogger(__name__)
+
+_CHECK_RETRAINING = "training.check_retraining"
+_RUN_SECONDS = 3300
+_PENDING_GRACE = dt.timedelta(seconds=15)
+"""So long the message of a new run may be on its way before a sweep sends another."""
+
+
+@shared_task(name="training.run", soft_time_limit=_RUN_SECONDS, time_limit=_RUN_SECONDS + 60)
+def run(run_id: int) -> None:
+    try:
+        done = runs.execute(run_id, now=timezone.now())
+    except SoftTimeLimitExceeded:
+        # Another attempt would take as long.
+        runs.fail(run_id, f"It took longer than {_RUN_SECONDS // 60} minutes.", now=timezone.now())
+        raise
+    logger.info("training run %d is %s: %s", run_id, done.state, done.message)
+
+
+def send_run(run_id: int) -> None:
+    """Hand the run to a worker once it is committed. With Redis down a sweep does that later."""
+    transaction.on_commit(partial(_send, run_id))
+
+
+def _send(run_id: int) -> None:
+    try:
+        run.apply_async((run_id,), retry=False)
+    except (OperationalError, RedisError):
+        logger.warning("could not send training run %d; the sweep will", run_id)
+
+
+@shared_task(name=_CHECK_RETRAINING, soft_time_limit=60, time_limit=90)
+def check_retraining(project_id: int) -> None:
+    awake(_CHECK_RETRAINING, project_id)
+    _start_if_due(Project.objects.get(pk=project_id))
+
+
+@shared_task(name="training.sweep_triggers", soft_time_limit=300, time_limit=330)
+def sweep_triggers() -> None:
+    """Start the trainings that are due although no message said so; one project's trouble does not stop the others."""
+    for project in Project.objects.order_by("pk"):
+        try:
+            _start_if_due(project)
+        except Exception:
+            logger.exception("could not check whether a training of project %d is due", project.pk)
+
+
+@shared_task(name="training.sweep_runs", soft_time_limit=60, time_limit=90)
+def sweep_runs() -> None:
+    """Send the runs on their way again whose message was lost or whose worker died. A run at work ignores that."""
+    for run_id in selectors.unfinished_runs(pending_before=timezone.now() - _PENDING_GRACE):
+        if not runs.is_at_work(run_id):
+            logger.info("training run %d is unfinished and nobody is at it; sent again", run_id)
+            send_run(run_id)
+
+
+@shared_task(name="training.sweep_predictions", soft_time_limit=900, time_limit=930)
+def sweep_predictions() -> None:
+    """Let the champions that we trained predict the items that came after them."""
+    for version in selectors.trained_champions_behind():
+        try:
+            predicted = predictions.predict_missing(version)
+        except Exception:
+            logger.exception("model version %d could not predict what is new", version.pk)
+        else:
+            logger.info("model version %d predicted %d new items", version.pk, predicted.count)
+
+
+def _start_if_due(project: Project) -> None:
+    requested = runs.request_if_due(project, now=timezone.now())
+    if requested is not None:
+        logger.info("training run %d of project %d is due", requested.pk, project.pk)
+        send_run(requested.pk)
