@@ -70,6 +70,7 @@ class AcceptedLabel(models.Model):
                 name="accepted_propensity_in_range",
             ),
             models.CheckConstraint(condition=~Q(label=""), name="accepted_label_not_empty"),
+            models.CheckConstraint(condition=Q(method__in=["trusted_annotation"]), name="accepted_method_known"),
         ]
 
     def __str__(self) -> str:

@@ -29,7 +29,7 @@ class LabelFilters(serializers.Serializer[None]):
         required=False,
         min_value=0,
         help_text="Only labels with a higher id. A project's labels become visible in the order of their ids, so the "
-        "highest id seen is a safe mark to go on from.",
+        "highest id seen is a safe mark to go on from. Labels that were withdrawn since are not told this way.",
     )
     is_audit = serializers.BooleanField(required=False, help_text="Drawn uniformly at random, or not.")
     label = serializers.CharField(  # type: ignore[assignment]  # a declared field; the metaclass keeps it apart from Field.label

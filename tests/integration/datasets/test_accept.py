@@ -1,13 +1,14 @@
 """Annotations become accepted labels: once each, whoever left, undid or asked twice."""
 
 import datetime as dt
+from importlib import import_module
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
 from datasets import selectors, tasks
 from datasets.models import AcceptedLabel, PendingEvidence
@@ -263,6 +264,35 @@ def test_the_queue_s_submit_and_undo_reach_the_label(project: Project, annotator
     annotation_queue.submit(task.pk, annotator=annotator, answer={"choice": "dog"}, now=NOW)
     accept.accept_pending(project.pk, now=NOW)
     assert current(item) == "dog"
+
+
+def test_noting_every_annotation_again_changes_nothing(project: Project, annotator: User) -> None:
+    """What the migration does on a system with data, and an operator after a load with triggers disabled."""
+    make.accepted(project, annotator, {"a": "cat"})
+    unnoted = make.item(project, "b")
+    make.annotation(unnoted, annotator, "dog")
+    PendingEvidence.objects.all().delete()
+    assert accept.accept_pending(project.pk, now=NOW) == 0
+
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("datasets.migrations.0002_pending_evidence").NOTE_ALL)
+
+    assert accept.accept_pending(project.pk, now=LATER) == 1
+    assert list(AcceptedLabel.objects.order_by("pk").values_list("label", "accepted_at")) == [
+        ("cat", NOW),
+        ("dog", LATER),
+    ]
+
+
+def test_one_query_finds_the_projects_with_work(
+    project: Project, annotator: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    make.annotation(make.item(project, "a"), annotator, "cat")
+    make.annotation(make.item(project, "b"), annotator, "cat")
+    with django_assert_num_queries(1):
+        assert selectors.projects_with_acceptable_evidence() == [project.pk]
+    accept.accept_pending(project.pk, now=NOW)
+    assert selectors.projects_with_acceptable_evidence() == []
 
 
 def test_the_task_accepts_what_is_pending(project: Project, annotator: User) -> None:
