@@ -35,6 +35,10 @@ def newest_success(project: Project) -> RefillRun | None:
     return RefillRun.objects.filter(project=project, state=RefillRun.State.SUCCEEDED).order_by("-id").first()
 
 
+def policy_versions(project: Project) -> QuerySet[QueuePolicy]:
+    return QueuePolicy.objects.filter(project=project).select_related("created_by")
+
+
 def refill_runs(project: Project) -> QuerySet[RefillRun]:
     return RefillRun.objects.filter(project=project).select_related("policy", "model_version", "created_by")
 

@@ -1,0 +1,64 @@
+"""Forms of queue policies and refill runs on the wire."""
+
+from rest_framework import serializers
+
+from sampling.models import QueuePolicy, RefillRun
+from sampling.strategies.registry import STRATEGIES
+
+_LARGEST_SEED = 2**63 - 1
+
+
+class QueuePolicySerializer(serializers.ModelSerializer[QueuePolicy]):
+    created_by = serializers.CharField(
+        source="created_by.username", read_only=True, default=None, allow_null=True, help_text="Empty for apps."
+    )
+
+    class Meta:
+        model = QueuePolicy
+        fields = [
+            "version", "strategy", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark", "created_at",
+            "created_by",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class PolicyChangesSerializer(serializers.Serializer[None]):
+    """What is left out stays as it is. Ranges are checked by the service."""
+
+    strategy = serializers.CharField(required=False, max_length=32, help_text=f"One of: {', '.join(STRATEGIES)}.")
+    batch_rule = serializers.ChoiceField(required=False, choices=QueuePolicy.BatchRule.choices)
+    beta = serializers.FloatField(required=False, help_text="Power on informativeness: 0 draws uniformly.")
+    epsilon = serializers.FloatField(required=False, help_text="Share of draws that go to the audit slice.")
+    batch_size = serializers.IntegerField(required=False, help_text="Open tasks after a refill.")
+    low_watermark = serializers.IntegerField(required=False, help_text="A refill starts when fewer tasks are open.")
+
+
+class NewRefillSerializer(serializers.Serializer[None]):
+    replaces_open_tasks = serializers.BooleanField(
+        required=False, default=False, help_text="Withdraw what waits first, audit tasks and leased ones excepted."
+    )
+    seed = serializers.IntegerField(
+        required=False,
+        default=None,
+        allow_null=True,
+        min_value=0,
+        max_value=_LARGEST_SEED,
+        help_text="The same pool, policy and seed give the same batch.",
+    )
+
+
+class RefillRunSerializer(serializers.ModelSerializer[RefillRun]):
+    policy_version = serializers.IntegerField(source="policy.version", read_only=True)
+    model_version = serializers.CharField(source="model_version.name", read_only=True, default=None, allow_null=True)
+    created_by = serializers.CharField(
+        source="created_by.username", read_only=True, default=None, allow_null=True, help_text="Empty for apps."
+    )
+
+    class Meta:
+        model = RefillRun
+        fields = [
+            "id", "batch", "trigger", "state", "message", "policy_version", "model_version", "seed",
+            "replaces_open_tasks", "attempts", "pool_size", "withdrawn_count", "selected_count", "audit_count",
+            "read_ms", "score_ms", "write_ms", "created_at", "created_by", "finished_at",
+        ]  # fmt: skip
+        read_only_fields = fields
