@@ -8,24 +8,24 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from labeling.models import Project
-from labeling.wakeup import awake
+from labeling.wakeup import awake, wake
 from training import selectors
 from training.services import predictions, runs
 
 logger = logging.getLogger(__name__)
 
+_RUN = "training.run"
 _CHECK_RETRAINING = "training.check_retraining"
 _RUN_SECONDS = 3300
 _PENDING_GRACE = dt.timedelta(seconds=15)
 """So long the message of a new run may be on its way before a sweep sends another."""
 
 
-@shared_task(name="training.run", soft_time_limit=_RUN_SECONDS, time_limit=_RUN_SECONDS + 60)
+@shared_task(name=_RUN, soft_time_limit=_RUN_SECONDS, time_limit=_RUN_SECONDS + 60)
 def run(run_id: int) -> None:
+    awake(_RUN, run_id)
     try:
         done = runs.execute(run_id, now=timezone.now())
     except SoftTimeLimitExceeded:
@@ -37,14 +37,7 @@ def run(run_id: int) -> None:
 
 def send_run(run_id: int) -> None:
     """Hand the run to a worker once it is committed. With Redis down a sweep does that later."""
-    transaction.on_commit(partial(_send, run_id))
-
-
-def _send(run_id: int) -> None:
-    try:
-        run.apply_async((run_id,), retry=False)
-    except (OperationalError, RedisError):
-        logger.warning("could not send training run %d; the sweep will", run_id)
+    transaction.on_commit(partial(wake, _RUN, run_id))
 
 
 @shared_task(name=_CHECK_RETRAINING, soft_time_limit=60, time_limit=90)

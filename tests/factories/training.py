@@ -31,7 +31,8 @@ class Pets:
 
 
 def text_of(label: str, number: int) -> str:
-    return f"{_WORDS[label].split()[number % 3]} {_WORDS[label].split()[(number + 1) % 3]} number {number}"
+    words, turn = _WORDS[label].split(), number // len(CLASSES)
+    return f"{words[turn % 3]} {words[(turn + 1) % 3]} number {number}"
 
 
 def pets(
