@@ -99,6 +99,10 @@ class RefillRun(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=["pending", "succeeded", "failed"]), name="refill_run_state_known"
             ),
+            models.CheckConstraint(
+                condition=Q(trigger__in=["manual", "queue_low", "promotion", "schedule"]),
+                name="refill_run_trigger_known",
+            ),
         ]
 
     def __str__(self) -> str:

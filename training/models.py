@@ -80,6 +80,9 @@ class TrainingRun(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=["pending", "running", "succeeded", "failed"]), name="training_run_state_known"
             ),
+            models.CheckConstraint(
+                condition=Q(trigger__in=["manual", "volume", "api"]), name="training_run_trigger_known"
+            ),
         ]
 
     def __str__(self) -> str:

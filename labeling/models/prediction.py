@@ -47,6 +47,7 @@ class ModelVersion(models.Model):
                 condition=Q(stage__in=["candidate", "champion", "retired", "rejected"]),
                 name="model_version_stage_known",
             ),
+            models.CheckConstraint(condition=Q(origin__in=["app", "trainer"]), name="model_version_origin_known"),
         ]
 
     def __str__(self) -> str:
