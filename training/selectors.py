@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from django.db import connection
@@ -14,6 +13,7 @@ from datasets import selectors as datasets_selectors
 from datasets.models import Snapshot, SnapshotRow
 from labeling import probability
 from labeling.models import Item, ModelVersion, PoolEntry, Prediction, Project
+from training.charts import CurvePoint
 from training.errors import ModelVersionNotFound, TrainingRunNotFound
 from training.models import LearningCurvePoint, Promotion, TrainingRun
 
@@ -38,20 +38,6 @@ class StoredProbabilities:
 
     item_ids: NDArray[np.int64]
     probabilities: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """Accuracy after so many labels."""
-
-    arm: Literal["active", "random"]
-    source: Literal["audit", "test_set"]
-    seed: int
-    label_count: int
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    evaluated_on: int
 
 
 def training_run(project: Project, run_id: int) -> TrainingRun:
