@@ -7,7 +7,7 @@ import sys
 from django.core.management import execute_from_command_line
 
 from feedbackproject import embedded
-from feedbackproject.engine_servers import EngineError
+from feedbackproject.engine_account import EngineError
 
 NEEDS_NO_ENGINE = {
     "",

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from feedbackproject.engine_servers import EngineError, EngineName, EngineServer, PostgresServer, RedisServer
+from feedbackproject.engine_account import EngineError
+from feedbackproject.engine_servers import EngineName, EngineServer, PostgresServer, RedisServer
 
 ENGINE_NAMES: tuple[EngineName, ...] = ("postgres", "redis")
 VARIABLES: dict[EngineName, str] = {"postgres": "DATABASE_URL", "redis": "REDIS_URL"}
@@ -137,7 +138,7 @@ def _locked(var_dir: Path) -> Iterator[None]:
         var_dir.mkdir(parents=True, exist_ok=True)
         lock = (var_dir / "engines.lock").open("ab")
     except PermissionError as error:
-        raise EngineError(f"{error}. Another user may have started the engines of {var_dir}.") from error
+        raise EngineError(f"{error}: another user started the engines of {var_dir}.") from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -20,6 +20,10 @@ SYSTEM_HOME = Path("/var/lib/feedbackproject")
 DEDICATED_ACCOUNT = "feedback-engines"
 
 
+class EngineError(RuntimeError):
+    """The embedded engines cannot run; the message says why and, once there is a log, ends with its tail."""
+
+
 @dataclass(frozen=True)
 class Account:
     name: str
@@ -41,7 +45,7 @@ def choose(data: Path) -> Account:
     else:
         entry = _entry(name="postgres") or _entry(name=DEDICATED_ACCOUNT) or _created() or _entry(name="nobody")
     if entry is None:
-        raise RuntimeError(
+        raise EngineError(
             "PostgreSQL does not run as root, and there is no unprivileged account to run it under: "
             f"create one (useradd --system {DEDICATED_ACCOUNT}) or set DATABASE_URL and REDIS_URL."
         )
@@ -53,20 +57,23 @@ def run(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a short command as ``account``, away from any directory it may not enter; captures its output."""
     other = account.is_someone_else
-    return subprocess.run(  # noqa: S603 - called with our own programs only
-        [str(word) for word in argv],
-        input=text_in.encode(),
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        cwd="/",
-        # A session of its own, so that Ctrl-C in the calling terminal does not reach the engines.
-        start_new_session=True,
-        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": "/"},
-        user=account.uid if other else None,
-        group=account.gid if other else None,
-        extra_groups=[] if other else None,
-        check=False,
-    )
+    try:
+        return subprocess.run(  # noqa: S603 - called with our own programs only
+            [str(word) for word in argv],
+            input=text_in.encode(),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd="/",
+            # A session of its own, so that Ctrl-C in the calling terminal does not reach the engines.
+            start_new_session=True,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": "/"},
+            user=account.uid if other else None,
+            group=account.gid if other else None,
+            extra_groups=[] if other else None,
+            check=False,
+        )
+    except PermissionError as error:
+        raise EngineError(f"Cannot run {argv[0]} as {account.name}: {error}.") from error
 
 
 def can_use(account: Account, path: Path) -> bool:
@@ -86,7 +93,7 @@ def data_directory(account: Account, var_dir: Path, name: str) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     own(account, directory)
     if not can_use(account, directory):
-        raise RuntimeError(
+        raise EngineError(
             f"{directory} cannot be entered by the account {account.name}, which runs the embedded engines: "
             "move the var directory (FEEDBACK_VAR_DIR) or allow it to pass through the parent directories."
         )

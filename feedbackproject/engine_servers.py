@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from feedbackproject import engine_account
-from feedbackproject.engine_account import Account
+from feedbackproject.engine_account import Account, EngineError
 
 EngineName = Literal["postgres", "redis"]
 
@@ -46,10 +46,6 @@ POSTGRES_SETTINGS = {
     "log_line_prefix": "%m [%p] ",
     "unix_socket_permissions": "0700",
 }
-
-
-class EngineError(RuntimeError):
-    """An embedded engine could not be started or stopped; the message holds the end of its log."""
 
 
 class EngineServer(ABC):
@@ -86,8 +82,11 @@ class EngineServer(ABC):
         """Fill the data directory if it is new; the command line that starts the server on it."""
 
     def is_ready(self) -> bool:
-        # Without its pid file the server outlived a deleted var directory and serves data that is gone.
-        return self.pid_file.exists() and self.answers()
+        try:
+            # Without its pid file the server outlived a deleted var directory and serves data that is gone.
+            return self.pid_file.exists() and self.answers()
+        except PermissionError as error:
+            raise EngineError(f"{error}: another user started the engines of {self.var_dir}.") from error
 
     def pid(self) -> int | None:
         """Its process, when that lives and is really this server: numbers are given out again."""
@@ -124,7 +123,7 @@ class EngineServer(ABC):
         for number, seconds in ((self.stop_signal, STOP_SECONDS), (signal.SIGKILL, 10.0)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-            if wait_until(lambda: not command_line(pid), seconds):
+            if wait_until(lambda: not is_alive(pid), seconds):
                 return True
         raise self.error(f"The embedded {self.name} (process {pid}) does not stop.")
 
@@ -135,7 +134,7 @@ class EngineServer(ABC):
     def _becomes_ready(self, pid: int) -> bool:
         """Wait while the process lives and can be reached: recovery from a crash takes a while."""
         begin = time.monotonic()
-        while command_line(pid) and time.monotonic() - begin < START_SECONDS:
+        while is_alive(pid) and time.monotonic() - begin < START_SECONDS:
             if self.is_ready():
                 return True
             if self._lost_its_socket():
@@ -329,8 +328,17 @@ def wheel_directory(package: str) -> Path:
     return Path(spec.origin).parent
 
 
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and that nobody reaped does not."""
+    try:
+        # "pid (name) state ...", where the name may contain anything
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
 def command_line(pid: int) -> str:
-    """The NUL-separated command line or title of a process; empty when it ended, even if nobody reaped it."""
+    """The NUL-separated command line or title of a process; empty when it ended, or is just about to begin."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
     except OSError:

@@ -16,7 +16,8 @@ import pytest
 import redis
 
 from feedbackproject import embedded, engine_account
-from feedbackproject.engine_servers import EngineError, command_line, has_shared_memory, wait_until
+from feedbackproject.engine_account import EngineError
+from feedbackproject.engine_servers import has_shared_memory, is_alive, wait_until
 
 REPOSITORY = Path(embedded.__file__).parent.parent
 as_root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the engines under another account")
@@ -97,7 +98,7 @@ def _kill(pids: list[int]) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):  # it ended with its killed parent
             os.kill(pid, signal.SIGKILL)
-    assert wait_until(lambda: not any(command_line(pid) for pid in pids), 10)
+    assert wait_until(lambda: not any(is_alive(pid) for pid in pids), 10)
 
 
 def _make_old(var_dir: Path) -> None:
@@ -140,7 +141,7 @@ def test_stop_ends_both_and_keeps_what_they_hold(running: Path) -> None:
     assert embedded.stop(running) == ("postgres", "redis")
     assert embedded.stop(running) == ()
 
-    assert not any(command_line(pid) for pid in pids)
+    assert not any(is_alive(pid) for pid in pids)
     embedded.ensure_running(running)
     assert _read(running) == ["kept"]
     with redis.from_url(engines.redis_url) as client:
@@ -209,7 +210,7 @@ def test_a_deleted_var_directory_begins_anew(var_dir: Path) -> None:
     assert embedded.ensure_running(var_dir).started == ("postgres", "redis")
     with pytest.raises(psycopg.errors.UndefinedTable):
         _read(var_dir)
-    assert not any(command_line(pid) for pid in old)
+    assert not any(is_alive(pid) for pid in old)
 
 
 def test_an_interrupted_first_start_is_repeated(var_dir: Path) -> None:
@@ -249,7 +250,7 @@ def test_a_checkout_moved_while_it_runs_keeps_its_data(var_dir: Path, place: Pat
 
     assert embedded.ensure_running(moved, ["postgres"]).started == ("postgres",)
     assert _read(moved) == ["moved along"]
-    assert not any(command_line(pid) for pid in old)
+    assert not any(is_alive(pid) for pid in old)
     shutil.rmtree(old_run_dir)
 
 

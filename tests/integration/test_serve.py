@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from feedbackproject import embedded
-from feedbackproject.engine_servers import command_line, wait_until
+from feedbackproject.engine_servers import command_line, is_alive, wait_until
 
 REPOSITORY = Path(embedded.__file__).parent.parent
 SECONDS = 120.0  # a generous limit for a slow machine; nothing here waits longer than it must
@@ -138,7 +138,7 @@ def test_serve_stops_the_engines_it_started_and_names_a_dead_child(var_dir: Path
 
     serve.wait_for("worker ended with exit code 137")
     assert serve.process.wait(SECONDS) == 137
-    assert not any(command_line(pid) for pid in engines.values())
+    assert not any(is_alive(pid) for pid in engines.values())
     assert not serve.answers()
 
 

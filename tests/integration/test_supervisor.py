@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from feedbackproject import supervisor
-from feedbackproject.engine_servers import command_line, wait_until
+from feedbackproject.engine_servers import is_alive, wait_until
 from feedbackproject.supervisor import Child, Group, end_leftovers
 
 REPOSITORY = Path(supervisor.__file__).parent.parent
@@ -137,7 +137,7 @@ def test_children_of_children_end_with_the_group(group: Group, tmp_path: Path) -
 
     assert group.run(_nothing) == 3
     grandchild = int(written.read_text().rstrip("."))
-    assert wait_until(lambda: not command_line(grandchild), 10)
+    assert wait_until(lambda: not is_alive(grandchild), 10)
 
 
 @pytest.mark.parametrize(("code", "reports"), [(0, []), (5, ["demo failed with exit code 5"])])
@@ -194,16 +194,16 @@ def _child_of_a_killed_supervisor(mark: str, directory: Path, code: str) -> int:
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="the death signal is set by util-linux")
 def test_a_killed_supervisor_takes_its_children_along(mark: str, tmp_path: Path) -> None:
     child = _child_of_a_killed_supervisor(mark, tmp_path, STAYS)
-    assert wait_until(lambda: not command_line(child), 10)
+    assert wait_until(lambda: not is_alive(child), 10)
 
 
 def test_what_outlives_a_killed_supervisor_is_found_by_its_mark(mark: str, tmp_path: Path) -> None:
     child = _child_of_a_killed_supervisor(mark, tmp_path, DEAF)
 
     assert end_leftovers(uuid.uuid4().hex) == []
-    assert command_line(child)
+    assert is_alive(child)
     assert end_leftovers(mark) == [child]
-    assert wait_until(lambda: not command_line(child), 10)
+    assert wait_until(lambda: not is_alive(child), 10)
 
 
 def _path(path: Path) -> str:

@@ -3,7 +3,7 @@ from argparse import ArgumentParser
 from django.core.management.base import BaseCommand, CommandError
 
 from feedbackproject import embedded
-from feedbackproject.engine_servers import EngineError
+from feedbackproject.engine_account import EngineError
 
 
 class Command(BaseCommand):

@@ -17,7 +17,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from feedbackproject import embedded
-from feedbackproject.engine_servers import EngineError, EngineName
+from feedbackproject.engine_account import EngineError
+from feedbackproject.engine_servers import EngineName
 from feedbackproject.supervisor import Child, Group, end_leftovers
 
 ENGINE_CHECK_SECONDS = 1.0
