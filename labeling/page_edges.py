@@ -75,6 +75,11 @@ def render_project(
     return response
 
 
+def finished() -> HttpResponse:
+    """Answer a fragment that watched some work: it is done, so the whole page has news."""
+    return HttpResponse(headers={"HX-Refresh": "true"})
+
+
 def blame(form: BaseForm, error: DomainError) -> None:
     """Show a refusal of the domain where it belongs: at the fields it names, else above the form."""
     named = [name for name in error.fields if name in form.fields]

@@ -12,7 +12,7 @@ from django.utils import timezone
 from datasets import selectors
 from datasets.errors import NothingToSnapshot
 from datasets.formats import registry
-from datasets.models import Snapshot
+from datasets.models import PendingEvidence, Snapshot
 from datasets.services import snapshot
 from labeling import selectors as labeling_selectors
 from labeling.access import Capability
@@ -62,6 +62,7 @@ def datasets(request: HttpRequest, caller: Caller) -> HttpResponse:
         "audit_count": selectors.audit_labels(project).count(),
         "page": page,
         "formats": list(registry.FORMATS),
+        "pending_count": PendingEvidence.objects.filter(project=project).count(),
     }
     return render_project(request, caller, "datasets/datasets.html", context, active="datasets")
 

@@ -4,11 +4,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from datasets.selectors import funnel
+from feedbackproject import charts
 from feedbackproject import overview as figures
 from labeling import selectors
 from labeling.access import Capability
 from labeling.edges import Caller
 from labeling.page_edges import person, project_page, render_project
+from training.selectors import learning_curve
 
 
 @project_page()
@@ -26,6 +28,7 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
         "next_step": figures.next_step(figures.situation(project, reached)),
         "stages": figures.stages(project, reached),
         "accuracy": figures.accuracy(project),
+        "curve": charts.learning_curve(learning_curve(project)),
         "runs": runs,
         "is_busy": any(run.is_active for run in runs),
     }

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
+from django.urls import reverse
 from django.utils import timezone
 
 from labeling import selectors
@@ -37,15 +38,16 @@ _NOTHING = {
 @project_page(Capability.ANNOTATE)
 def annotate(request: HttpRequest, caller: Caller) -> HttpResponse:
     project = caller.project
-    schema = selectors.parsed_schema(project)
+    label_schema = selectors.current_schema(project)
+    schema = selectors.parsed(label_schema)
     counts = selectors.queue_counts(project, annotator=person(caller), now=timezone.now())
     config = {
-        "tasks_url": f"/api/v1/projects/{project.slug}/tasks/",
+        "tasks_url": reverse("api:tasks", args=[project.slug]) + "/",
         "csrf_token": get_token(request),
         "lease_seconds": settings.LEASE_SECONDS,
         "undo_minutes": settings.UNDO_SECONDS // 60,
-        "done_today": counts.answered_today,
-        "open_count": counts.open,
+        "counts": {"open": counts.open, "answered_today": counts.answered_today},
+        "label_schema_version": label_schema.version,
         "classes": _classes(schema),
         "has_search": len(schema.classes) > _MOST_WITHOUT_SEARCH,
         "has_hotkeys": any(each.hotkey for each in schema.classes),

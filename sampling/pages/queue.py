@@ -16,7 +16,7 @@ from labeling.access import Capability
 from labeling.edges import Caller
 from labeling.errors import DomainError, InvalidInput
 from labeling.models import AnnotationTask, Project
-from labeling.page_edges import blame, person, project_page, render_project
+from labeling.page_edges import blame, finished, is_fragment_asked, person, project_page, render_project
 from labeling.services import projects
 from labeling.wakeup import wake
 from sampling import selectors, tasks
@@ -24,7 +24,7 @@ from sampling.models import QueuePolicy, RefillRun
 from sampling.services import policies, refill
 from sampling.strategies.registry import STRATEGIES
 
-_TASKS_PER_PAGE = 50
+_TASKS_PER_PAGE = 25
 _RUNS_SHOWN = 10
 _VERSIONS_SHOWN = 20
 
@@ -94,6 +94,9 @@ def _show(request: HttpRequest, caller: Caller, form: PolicyForm, status: int = 
     filters = FilterForm(request.GET)
     runs = list(selectors.refill_runs(project).order_by("-id")[:_RUNS_SHOWN])
     versions = QueuePolicy.objects.filter(project=project).select_related("created_by").order_by("-version")
+    is_busy = project.is_queue_open and any(run.state == RefillRun.State.PENDING for run in runs)
+    if is_fragment_asked(request) and not is_busy:
+        return finished()
     context = {
         "counts": labeling_selectors.queue_counts(project, annotator=person(caller), now=now),
         "audit_open": _open(project).filter(is_audit=True).count(),
@@ -101,14 +104,14 @@ def _show(request: HttpRequest, caller: Caller, form: PolicyForm, status: int = 
         "page": _tasks(project, filters, request.GET, now),
         "now": now,
         "runs": runs,
-        "is_busy": any(run.state == RefillRun.State.PENDING for run in runs) and project.is_queue_open,
+        "is_busy": is_busy,
         "policy": policies.current_policy(project),
         "versions": versions[:_VERSIONS_SHOWN],
         "form": form,
         "strategy_names": _STRATEGY_NAMES,
     }
     return render_project(
-        request, caller, "sampling/queue.html", context, active="queue", fragment="sampling/_queue.html", status=status
+        request, caller, "sampling/queue.html", context, active="queue", fragment="sampling/_state.html", status=status
     )
 
 

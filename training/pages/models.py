@@ -17,7 +17,7 @@ from labeling.access import Capability
 from labeling.edges import Caller
 from labeling.errors import DomainError, InvalidInput
 from labeling.models import ModelVersion, Project
-from labeling.page_edges import blame, person, project_page, render_project
+from labeling.page_edges import blame, finished, is_fragment_asked, person, project_page, render_project
 from training import selectors, tasks
 from training.models import Promotion, RetrainingPolicy, TrainingRun
 from training.services import policies, promotion, runs
@@ -80,6 +80,8 @@ def models(request: HttpRequest, caller: Caller) -> HttpResponse:
 def _show(request: HttpRequest, caller: Caller, form: RetrainingForm, status: int = 200) -> HttpResponse:
     project = caller.project
     active = selectors.active_run(project)
+    if is_fragment_asked(request) and active is None:
+        return finished()
     champion = labeling_selectors.champion(project)
     context = {
         "champion": champion,
@@ -90,7 +92,6 @@ def _show(request: HttpRequest, caller: Caller, form: RetrainingForm, status: in
         ],
         "promotions": selectors.promotions(project)[:_PROMOTIONS_SHOWN],
         "active_run": active,
-        "is_busy": active is not None,
         "form": form,
         "policy": policies.current_policy(project),
     }
@@ -100,7 +101,7 @@ def _show(request: HttpRequest, caller: Caller, form: RetrainingForm, status: in
         "training/models.html",
         context,
         active="models",
-        fragment="training/_models.html",
+        fragment="training/_training.html",
         status=status,
     )
 
@@ -157,7 +158,7 @@ def _train(request: HttpRequest, caller: Caller) -> HttpResponse:
     except DomainError as error:
         messages.error(request, error.message)
     else:
-        tasks.run.delay(run.pk)
+        tasks.send_run(run.pk)
         messages.success(request, f"Training on {run.snapshot.row_count:,} labels has been asked for.")
     return redirect("models", caller.project.slug)
 

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const { ClassList, Outbox, TaskApi, announce, payload } = window.feedback;
+  const { ApiError, ClassList, Outbox, TaskApi, announce, payload } = window.feedback;
 
   const HELD = 3;
   const LOOK_AGAIN_MS = 4000;
@@ -15,8 +15,9 @@
     constructor(config) {
       this.config = config;
       this.held = [];
-      this.doneToday = config.done_today;
-      this.openCount = config.open_count;
+      // What we are done with: an answer of the service that set out earlier may still name it.
+      this.done = new Set();
+      this.counts = config.counts;
       this.answerTimes = [];
       this.isClaiming = false;
       this.isUndoing = false;
@@ -24,6 +25,7 @@
       this.api = new TaskApi({ base: config.tasks_url, csrfToken: config.csrf_token });
       this.outbox = new Outbox({
         api: this.api,
+        held: HELD,
         onSent: (entry, answer) => this.sent(entry, answer),
         onRefused: (entry, error) => this.refused(entry, error),
         onChange: () => this.showOutbox(),
@@ -49,26 +51,36 @@
     // -- getting tasks ---------------------------------------------------------------------------------------
 
     async claim() {
-      if (this.isClaiming) return;
+      // What is being sent brings the next tasks with it.
+      if (this.isClaiming || !this.outbox.isEmpty) return;
       this.isClaiming = true;
       clearTimeout(this.lookAgain);
       try {
         this.take(await this.api.next(HELD));
       } catch (error) {
-        if (!this.task) this.idle("The service cannot be reached", error.message);
+        if (!(error instanceof ApiError)) throw error;
+        if (!this.task) this.idle("No items at the moment", error.message);
+      } finally {
+        this.isClaiming = false;
       }
-      this.isClaiming = false;
     }
 
     /** Append what the service leased to us, whichever call it came with. */
     take(answer) {
-      const known = new Set([...this.held, ...this.outbox.entries.map((entry) => entry.task)].map((task) => task.id));
+      const known = new Set([...this.done, ...this.held.map((task) => task.id)]);
       const hadTask = this.task !== null;
       this.held.push(...answer.tasks.filter((task) => !known.has(task.id)));
-      this.openCount = answer.open_count ?? this.openCount;
+      this.counts = answer.counts;
       this.showProgress();
-      if (!hadTask && this.task) this.show();
-      if (!this.task) this.nothing(answer);
+      if (this.held.some((task) => task.label_schema_version !== this.config.label_schema_version)) this.reload();
+      else if (!hadTask && this.task) this.show();
+      else if (!this.task) this.nothing(answer);
+    }
+
+    /** The classes have changed: what this page shows is no longer what may be answered. */
+    async reload() {
+      this.idle("The classes have changed", "This page is loading the new ones.");
+      if (await this.outbox.settled()) location.reload();
     }
 
     nothing(answer) {
@@ -132,9 +144,11 @@
       else label.textContent = `${this.list.chosen ? "Answer" : "Accept"} ${quoted(option.title)}`;
     }
 
+    /** What the service counted last, and the answers that are on their way to it. */
     showProgress() {
-      by("done-today").textContent = this.doneToday.toLocaleString("en");
-      by("open-count").textContent = this.openCount.toLocaleString("en");
+      const unsent = this.outbox.answers.length;
+      by("done-today").textContent = (this.counts.answered_today + unsent).toLocaleString("en");
+      by("open-count").textContent = Math.max(0, this.counts.open - unsent).toLocaleString("en");
       const times = this.answerTimes.slice(-PACE_OVER);
       const minutes = times.length > 2 ? (times.at(-1) - times[0]) / 60000 : 0;
       by("pace").textContent = minutes > 0 ? `${Math.max(1, Math.round((times.length - 1) / minutes))} a minute` : "–";
@@ -161,10 +175,8 @@
         announce("Choose a class first.");
         return;
       }
-      const task = this.held.shift();
+      const task = this.leave();
       this.answerTimes.push(performance.now());
-      this.doneToday += 1;
-      this.openCount = Math.max(0, this.openCount - 1);
       const body = {
         answer: { choice: option.key },
         suggested_class: task.suggestion?.class ?? "",
@@ -172,13 +184,19 @@
       };
       this.say("working", `Saving ${quoted(option.title)}…`);
       this.outbox.add({ kind: "submit", task, body, title: option.title });
-      this.showProgress();
       this.show();
+    }
+
+    /** Be done with the current task. */
+    leave() {
+      const task = this.held.shift();
+      this.done.add(task.id);
+      return task;
     }
 
     skip() {
       if (!this.task) return;
-      const task = this.held.shift();
+      const task = this.leave();
       this.outbox.add({ kind: "skip", task, body: {}, title: "" });
       this.show();
     }
@@ -196,6 +214,7 @@
     async undoSaved() {
       try {
         const answer = await this.api.undo();
+        this.counts = { ...this.counts, answered_today: this.counts.answered_today - 1, open: this.counts.open + 1 };
         this.comeBack(answer.task, answer.undone?.choice ?? null);
       } catch (error) {
         this.say("error", error.message);
@@ -203,9 +222,8 @@
     }
 
     comeBack(task, chosenKey) {
+      this.done.delete(task.id);
       this.held = [task, ...this.held.filter((each) => each.id !== task.id)];
-      this.doneToday = Math.max(0, this.doneToday - 1);
-      this.openCount += 1;
       this.answerTimes.pop();
       this.showProgress();
       this.show(chosenKey);
@@ -215,13 +233,13 @@
     sent(entry, answer) {
       if (entry.kind === "submit") this.say("saved", `Saved ${quoted(entry.title)}`);
       else this.say("saved", "Skipped; somebody else may answer it.");
-      if (answer) this.take(answer);
+      if (answer?.next) this.take(answer.next);
       else this.claim();
     }
 
     refused(entry, error) {
+      this.done.delete(entry.task.id);
       if (entry.kind === "submit") {
-        this.doneToday = Math.max(0, this.doneToday - 1);
         this.answerTimes.pop();
         const isLate = error.code === "lease_expired" || error.code === "not_leased";
         const more = isLate ? "It was held too long and went back to the queue. If it is still free, it comes again." : error.message;
@@ -240,10 +258,10 @@
     }
 
     showOutbox() {
-      const { error, entries } = this.outbox;
+      const { error, answers } = this.outbox;
+      this.showProgress();
       by("unsent").hidden = !error;
       if (!error) return;
-      const answers = entries.filter((entry) => entry.kind === "submit");
       by("unsent-text").textContent = error.message;
       by("unsent-list").replaceChildren(...answers.map((entry) => {
         const line = document.createElement("li");

@@ -32,14 +32,18 @@
       this.hasSearch = classes.length > MOST_WITHOUT_SEARCH;
       // "12" must find class 12 rather than choose the first and the second.
       this.digitsSearch = this.hasSearch && classes.some((each) => /\d/.test(each.label));
+      // Where the classes are digits, each has its own key: nobody would press 1 for 0.
+      this.hasOwnDigits = !this.hasSearch && classes.every((each) => /^\d$/.test(each.label))
+        && new Set(classes.map((each) => each.label)).size === classes.length;
       this.chosen = null;
       this.suggested = null;
       this.options = classes.map((each, index) => this.#option(each, index));
       this.byKey = new Map(this.options.map((option) => [option.key, option]));
       list.replaceChildren(...this.options.map((option) => option.element));
       list.classList.toggle("many", this.hasSearch);
+      list.classList.toggle("tiny", !this.hasSearch && classes.every((each) => each.label.length <= 3 && !each.description));
       search.closest("[data-search]").hidden = !this.hasSearch;
-      this.filter();
+      this.visible = this.options;
       list.addEventListener("click", (event) => {
         const option = this.options.find((each) => each.element.contains(event.target));
         if (option) this.choose(option, true);
@@ -73,7 +77,7 @@
       mark.className = "option-mark";
       element.append(badge, words, mark);
       return {
-        element, badge, mark, key: each.key, title: each.label, hotkey: each.hotkey,
+        element, badge, mark, key: each.key, title: each.label, hotkey: each.hotkey || (this.hasOwnDigits ? each.label : ""),
         folded: { label: folded(each.label), key: folded(each.key), description: folded(each.description) },
       };
     }

@@ -7,6 +7,8 @@
 
   const FIRST_WAIT_MS = 1000;
   const LONGEST_WAIT_MS = 30000;
+  /** The service leases no more to one person. */
+  const MOST_TASKS = 10;
 
   class ApiError extends Error {
     constructor(message, { code = "", status = 0 } = {}) {
@@ -52,13 +54,18 @@
     extend(taskId) { return this.call(`${taskId}/extend`); }
     /** The browser finishes it even when the page is gone. */
     releaseOnLeaving(taskId) { return this.call(`${taskId}/release`, {}, { keepalive: true }); }
-    send(entry) { return this.call(`${entry.task.id}/${entry.kind}`, entry.body); }
+    /** `next`: how many tasks to hold afterwards; they come back in the same answer. */
+    send(entry, next) { return this.call(`${entry.task.id}/${entry.kind}`, { ...entry.body, next }); }
   }
 
   class Outbox {
-    /** `onSent(entry, answer)`, `onRefused(entry, error)`, `onChange()` after every change of the line. */
-    constructor({ api, onSent, onRefused, onChange }) {
+    /**
+     * `held`: so many tasks the page wants to hold. `onSent(entry, answer)`, `onRefused(entry, error)`, `onChange()`
+     * after every change of the line.
+     */
+    constructor({ api, held, onSent, onRefused, onChange }) {
       this.api = api;
+      this.held = held;
       this.onSent = onSent;
       this.onRefused = onRefused;
       this.onChange = onChange;
@@ -72,6 +79,15 @@
 
     get isEmpty() {
       return this.entries.length === 0;
+    }
+
+    get answers() {
+      return this.entries.filter((entry) => entry.kind === "submit");
+    }
+
+    /** Tasks whose answers wait here are still leased to us, but the page is done with them. */
+    wanted() {
+      return Math.min(MOST_TASKS, this.held + Math.max(0, this.entries.length - 1));
     }
 
     add(entry) {
@@ -99,7 +115,7 @@
 
     /** Resolves when nothing is on its way; false if something is stuck. */
     async settled() {
-      await this.running;
+      while (this.isSending) await this.running;
       return this.isEmpty;
     }
 
@@ -120,7 +136,7 @@
         const entry = this.entries[0];
         entry.attempts += 1;
         try {
-          const answer = await this.api.send(entry);
+          const answer = await this.api.send(entry, this.wanted());
           this.#forgetError();
           this.entries.shift();
           this.onSent(entry, answer);
