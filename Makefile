@@ -34,8 +34,9 @@ check: $(VENV)/.installed-dev ## lint, format, types, import contracts, migratio
 bench: $(VENV)/.installed-dev ## run the benchmarks, write var/bench.json
 	@$(PY) -m tests.bench
 
-stop: $(VENV)/.installed ## stop the embedded PostgreSQL and Redis
+stop: $(VENV)/.installed ## stop the embedded PostgreSQL and Redis, those of the tests too
 	@$(PY) manage.py engines stop
+	@if [ -d var/test ]; then FEEDBACK_VAR_DIR=var/test $(PY) manage.py engines stop; fi
 
 clean: ## remove what can be made again; data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -15,7 +15,8 @@ from labeling.services import api_keys
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    embedded.ensure_from_environment()
+    started = embedded.ensure_from_environment().started
+    config.add_cleanup(lambda: embedded.stop(embedded.var_directory(), started))
 
 
 @pytest.fixture
