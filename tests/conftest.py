@@ -16,7 +16,11 @@ from labeling.services import api_keys
 
 def pytest_configure(config: pytest.Config) -> None:
     started = embedded.ensure_from_environment().started
-    config.add_cleanup(lambda: embedded.stop(embedded.var_directory(), started))
+
+    def stop() -> None:
+        embedded.stop(embedded.var_directory(), started)
+
+    config.add_cleanup(stop)
 
 
 @pytest.fixture
