@@ -12,14 +12,34 @@ from django.db import connection
 
 from labeling.models import ModelVersion, Project
 
+
+class StagedRow(NamedTuple):
+    """One row as the temporary table holds it; without a prediction, `version_id` and what belongs to it are None."""
+
+    position: int
+    key: str
+    bucket: int
+    payload: bytes | None
+    segments: bytes | None
+    version_id: int | None
+    probabilities: bytes | None
+    predicted_class: str | None
+    confidence: float | None
+    respondent_hash: str
+    context: bytes
+
+
+# Ids are drawn while rows are staged, so that items are numbered as they arrive though they are inserted by key.
 _STAGE: Final = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_row (
+    item_id bigint DEFAULT nextval('labeling_item_id_seq'),
     position integer, key text COLLATE "C", bucket smallint, payload jsonb, segments jsonb, version_id bigint,
     probabilities bytea, predicted_class text, confidence double precision, respondent_hash text, context jsonb
 ) ON COMMIT DROP;
 TRUNCATE staged_row"""
 
 # JSON columns get their binary form from `jsonb`, so that psycopg need not know them.
+_COPY: Final = f"COPY staged_row ({', '.join(StagedRow._fields)}) FROM STDIN (FORMAT binary)"
 _COLUMN_TYPES: Final = (
     *("int4", "text", "int2", "bytea", "bytea", "int8"),
     *("bytea", "text", "float8", "text", "bytea"),
@@ -27,13 +47,13 @@ _COLUMN_TYPES: Final = (
 
 _CREATE_ITEMS: Final = """
 WITH created AS (
-    INSERT INTO labeling_item (project_id, key, payload, segments, bucket, created_at, updated_at)
-    SELECT %(project)s, key, payload, segments, bucket, %(now)s, %(now)s FROM staged_row ORDER BY key
+    INSERT INTO labeling_item (id, project_id, key, payload, segments, bucket, created_at, updated_at)
+    SELECT item_id, %(project)s, key, payload, segments, bucket, %(now)s, %(now)s FROM staged_row ORDER BY key
     ON CONFLICT (project_id, key) DO NOTHING
-    RETURNING id, key
+    RETURNING id
 ), fresh AS MATERIALIZED (
     SELECT created.id, position, bucket, version_id, probabilities, predicted_class, confidence, respondent_hash, context
-    FROM created JOIN staged_row USING (key)
+    FROM created JOIN staged_row ON item_id = id
 ), pooled AS (
     INSERT INTO labeling_poolentry (item_id, project_id, state, bucket, model_version_id, probabilities, scored_at)
     SELECT id, %(project)s, 0, bucket,
@@ -89,22 +109,6 @@ _TAKE_NEW: Final = """DO UPDATE SET
     created_at = excluded.created_at"""
 
 
-class StagedRow(NamedTuple):
-    """One row as the temporary table holds it; without a prediction, `version_id` and what belongs to it are None."""
-
-    position: int
-    key: str
-    bucket: int
-    payload: bytes | None
-    segments: bytes | None
-    version_id: int | None
-    probabilities: bytes | None
-    predicted_class: str | None
-    confidence: float | None
-    respondent_hash: str
-    context: bytes
-
-
 def jsonb(text: bytes) -> bytes:
     """JSON as it travels in a binary COPY."""
     return b"\x01" + text
@@ -135,7 +139,7 @@ class Chunk:
     def stage(self, rows: Iterable[StagedRow]) -> None:
         with connection.cursor() as cursor:
             cursor.execute(_STAGE)
-            with cursor.copy("COPY staged_row FROM STDIN (FORMAT binary)") as copy:
+            with cursor.copy(_COPY) as copy:
                 copy.set_types(_COLUMN_TYPES)
                 for row in rows:
                     copy.write_row(row)

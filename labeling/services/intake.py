@@ -141,9 +141,11 @@ def record_prediction_arrays(
 
 
 def _validate_name(name: str) -> None:
-    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+    # It stands in addresses, between two slashes.
+    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable() or "/" in name:
         raise InvalidInput(
-            f"A model version's name is one line of 1 to {_LONGEST_NAME} characters.", fields={"name": "not valid"}
+            f"A model version's name is one line of 1 to {_LONGEST_NAME} characters without a slash.",
+            fields={"name": "not valid"},
         )
 
 
