@@ -19,6 +19,7 @@ api_v1: list[URLPattern | URLResolver] = [
     path("projects/<slug:slug>/items/<int:item_id>", ItemDetail.as_view(), name="item"),
     path("", include("labeling.api.urls")),
     path("", include("datasets.api.urls")),
+    path("", include("sampling.api.urls")),
     path("", include("training.api.urls")),
 ]
 
