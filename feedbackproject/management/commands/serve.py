@@ -78,8 +78,9 @@ class Command(BaseCommand):
 
     def _ensure_engines(self) -> tuple[EngineName, ...]:
         started = embedded.ensure_from_environment().started
-        for name in started:
-            self._say(f"started the embedded {name}")
+        for engine in embedded.status(embedded.var_directory()) if started else ():
+            if engine.name in started:
+                self._say(f"started the embedded {engine.name}, data in {engine.data}")
         return started
 
     def _prepare(self) -> None:
