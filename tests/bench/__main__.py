@@ -43,7 +43,8 @@ def _machine() -> dict[str, str | int | float]:
 def _run(name: str) -> list[Result]:
     """Run one benchmark in a process of its own, so that memory figures and imports do not mix."""
     code = (
-        f"import json, sys; from dataclasses import asdict; from tests.bench.{name} import run; "
+        "import json, sys; from dataclasses import asdict; from tests.bench import server; server.prepare(); "
+        f"from tests.bench.{name} import run; "
         "results = [asdict(r) for r in run()]; print(); print('RESULTS ' + json.dumps(results))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)

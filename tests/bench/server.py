@@ -1,5 +1,6 @@
 """The whole service on loopback with engines and data of its own, for one benchmark; nothing stays behind."""
 
+import atexit
 import os
 import shutil
 import socket
@@ -20,6 +21,8 @@ from django.core.management import call_command
 
 from feedbackproject import embedded
 
+_PREPARED = "FEEDBACK_BENCH_DIR"
+
 
 @dataclass(frozen=True)
 class Server:
@@ -32,26 +35,31 @@ class Server:
         return float(sum(process.memory_info().rss for process in [main, *main.children(recursive=True)])) / 2**20
 
 
-@contextmanager
-def engines() -> Iterator[None]:
-    """Fresh engines and a migrated database; Django is set up for this process when the block begins."""
+def prepare() -> None:
+    """Set Django up on a var directory of its own. Before any module that imports a model: those need settings."""
     directory = tempfile.mkdtemp(prefix="feedback-bench-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     os.environ.pop("DATABASE_URL", None)
     os.environ.pop("REDIS_URL", None)
-    os.environ["FEEDBACK_VAR_DIR"] = directory
+    os.environ["FEEDBACK_VAR_DIR"] = os.environ[_PREPARED] = directory
     os.environ["DJANGO_SETTINGS_MODULE"] = "feedbackproject.settings.base"
+    django.setup()
+
+
+@contextmanager
+def engines() -> Iterator[None]:
+    """Fresh engines and a migrated database."""
+    directory = Path(os.environ[_PREPARED])
     try:
-        embedded.ensure_from_environment()
-        django.setup()
+        embedded.ensure_running(directory)
         call_command("migrate", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         yield
     finally:
-        embedded.stop(Path(directory))
-        shutil.rmtree(directory, ignore_errors=True)
+        embedded.stop(directory)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -60,7 +68,7 @@ def _free_port() -> int:
 @contextmanager
 def web(workers: int = 2) -> Iterator[Server]:
     """Granian as `manage.py serve` starts it, on a free port. Inside `engines()`."""
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),

@@ -1,0 +1,83 @@
+"""A refill run over 1,000,000 items x 10 classes, beside the bare COPY of the same rows."""
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from django.db import connection
+from django.utils import timezone
+
+from labeling.models import Project
+from labeling.services import annotation_queue, projects
+from sampling.models import RefillRun
+from sampling.services import refill
+from tests.bench import bulk_pool, server
+from tests.bench.result import Result
+
+POOL = 1_000_000
+ROUNDS = 5
+_BARE_COPY = """
+COPY (SELECT item_id, bucket, probabilities FROM labeling_poolentry WHERE project_id = %s AND state = 0)
+TO STDOUT (FORMAT binary)"""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _memory_mib() -> float:
+    """The largest resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _bare_copy(project: Project) -> float:
+    """Seconds to receive what the refill needs and throw it away."""
+    begin = time.perf_counter()
+    received = 0
+    with connection.cursor() as cursor, cursor.copy(_BARE_COPY, [project.pk]) as copy:
+        for message in copy:
+            received += len(message)
+    if received < 60 * POOL:
+        raise RuntimeError(f"only {received} bytes came")
+    return time.perf_counter() - begin
+
+
+def _refill(project: Project) -> tuple[float, RefillRun]:
+    begin = time.perf_counter()
+    run = refill.request(project, trigger=RefillRun.Trigger.MANUAL)
+    run = refill.execute(run.pk, now=timezone.now())
+    seconds = time.perf_counter() - begin
+    if (run.state, run.selected_count, run.pool_size) != (RefillRun.State.SUCCEEDED, 100, POOL):
+        raise RuntimeError(f"{run.state}: {run.selected_count} of {run.pool_size}, {run.message}")
+    annotation_queue.withdraw_open(project, keep_audit=False, now=timezone.now())
+    return seconds, run
+
+
+def run() -> list[Result]:
+    with server.engines():
+        definition = {"classes": [{"key": key} for key in bulk_pool.CLASSES]}
+        project = projects.create(slug="refill", name="Refill", definition=definition, by=None)
+        # In another process: the arrays that make the pool would count as memory of the refill.
+        _in_another_process(project)
+        _bare_copy(project)
+        bare, refills = [], []
+        for _ in range(ROUNDS):
+            bare.append(_bare_copy(project))
+            refills.append(_refill(project))
+        seconds = statistics.median(each for each, _ in refills)
+        last = refills[-1][1]
+    return [
+        Result("refill over 1M x 10", seconds, "s", None, "at_most"),
+        Result("bare COPY of the same rows", statistics.median(bare), "s", None, "at_most"),
+        Result("refill / bare COPY", seconds / statistics.median(bare), "", 2.0, "at_most"),
+        Result("of which scoring and drawing", (last.score_ms or 0) / 1000, "s", None, "at_most"),
+        Result("peak memory of the refill's process", _memory_mib(), "MiB", 500, "at_most"),
+    ]
+
+
+def _in_another_process(project: Project) -> None:
+    code = (
+        "import sys, django; django.setup(); from labeling.models import Project; from tests.bench import bulk_pool; "
+        "bulk_pool.fill(Project.objects.get(pk=int(sys.argv[1])), int(sys.argv[2]))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(project.pk), str(POOL)], cwd=ROOT, check=True)
