@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from rest_framework import exceptions, status
@@ -71,10 +71,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
         logger.exception("database unavailable")
         body = _envelope(request, "database_unavailable", "The database cannot be reached; try again shortly.")
         return Response(body, status=status.HTTP_503_SERVICE_UNAVAILABLE, headers={"Retry-After": "2"})
-    if isinstance(error, RequestDataTooBig):
-        error = exceptions.APIException("The body is too large.", code="body_too_large")
-        error.status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    elif isinstance(error, SuspiciousOperation | UnreadablePostError):
+    if isinstance(error, SuspiciousOperation | UnreadablePostError):
         error = exceptions.ParseError("The request could not be read.", code="bad_request")
     elif isinstance(error, Http404):
         error = exceptions.NotFound()
@@ -97,8 +94,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     return Response(body, status=error.status_code, headers=headers)
 
 
-def _is_api(request: HttpRequest) -> bool:
-    return request.path.startswith("/api/")
+def bad_request(request: HttpRequest) -> JsonResponse:
+    return JsonResponse(_envelope(request, "bad_request", "The request could not be read."), status=400)
 
 
 def not_found(request: HttpRequest) -> JsonResponse:

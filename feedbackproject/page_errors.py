@@ -80,6 +80,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if _is_api(request):
+        return api.bad_request(request)
     return _bare_page(request, 400, "The request could not be understood.")
 
 
