@@ -5,6 +5,7 @@ gate, promotion. The control arm trains the same trainer on as many labels, draw
 """
 
 import datetime as dt
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
@@ -12,6 +13,7 @@ from uuid import uuid4
 import numpy as np
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.utils import timezone
 from numpy.typing import NDArray
 
@@ -34,6 +36,8 @@ from training.trainers import artifacts, registry
 from training.trainers.port import Model, Payload
 
 _CLAIMED_AT_ONCE = 50
+_REFILL_TRIES = 100
+_REFILL_WAIT_SECONDS = 0.2
 
 
 class SimulationError(Exception):
@@ -199,8 +203,12 @@ class Simulation:
         """Answer so many tasks, drawn anew first, and accept the labels; return how many there were."""
         self._refill(replaces_open_tasks=True)
         answered = self._answer_open(count)
-        while answered < count and self._refill(replaces_open_tasks=False):
-            answered += self._answer_open(count - answered)
+        while answered < count:
+            self._refill(replaces_open_tasks=False)
+            more = self._answer_open(count - answered)
+            if not more:
+                break
+            answered += more
         accept.accept_pending(self.project.pk, now=timezone.now())
         return answered
 
@@ -223,17 +231,27 @@ class Simulation:
 
     # -- workers --------------------------------------------------------------------------------------------------
 
-    def _refill(self, *, replaces_open_tasks: bool) -> int:
+    def _refill(self, *, replaces_open_tasks: bool) -> None:
+        """Fill the queue. A worker of a running service may be at the same: then wait for it."""
         requested = refill.request(
             self.project,
             trigger=RefillRun.Trigger.MANUAL,
             replaces_open_tasks=replaces_open_tasks,
             seed=int(self._draw_rng.integers(2**62)),
         )
-        done = refill.execute(requested.pk, now=timezone.now())
-        if done.state != RefillRun.State.SUCCEEDED:
-            raise SimulationError(f"refill {done.pk} is {done.state}: {done.message}")
-        return done.selected_count
+        for _ in range(_REFILL_TRIES):
+            try:
+                done = refill.execute(requested.pk, now=timezone.now())
+            except OperationalError:
+                # Somebody held a row of the pool; the run is pending still.
+                time.sleep(_REFILL_WAIT_SECONDS)
+                continue
+            if done.state == RefillRun.State.SUCCEEDED:
+                return
+            if done.state == RefillRun.State.FAILED:
+                raise SimulationError(f"refill {done.pk} failed: {done.message}")
+            time.sleep(_REFILL_WAIT_SECONDS)
+        raise SimulationError(f"refill {requested.pk} does not get done; is the queue paused?")
 
     def _trained(self) -> Step:
         requested = runs.request(
