@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,14 @@ def stop(var_dir: Path, names: Sequence[EngineName] = ENGINE_NAMES) -> tuple[Eng
         return ()
     with _locked(var_dir):
         return tuple(server.name for server in _servers(var_dir, names) if server.stop())
+
+
+def remove(var_dir: Path) -> None:
+    """Stop the engines and delete all they hold, also what lies elsewhere: for throw-away var directories."""
+    stop(var_dir)
+    linked = [server.data.resolve() for server in _servers(var_dir, ENGINE_NAMES)]
+    for directory in (*linked, _run_directory(var_dir), var_dir):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def status(var_dir: Path) -> tuple[EngineStatus, ...]:

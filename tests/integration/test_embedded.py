@@ -23,15 +23,6 @@ REPOSITORY = Path(embedded.__file__).parent.parent
 as_root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the engines under another account")
 
 
-def _forget(var_dir: Path) -> None:
-    """Stop the engines of a test and remove everything they left, also outside the var directory."""
-    embedded.stop(var_dir)
-    for status in embedded.status(var_dir):
-        shutil.rmtree(status.data, ignore_errors=True)
-    shutil.rmtree(_run_dir(var_dir), ignore_errors=True)
-    shutil.rmtree(var_dir, ignore_errors=True)
-
-
 def _run_dir(var_dir: Path) -> Path:
     return Path(embedded.urls(var_dir).redis_url.removeprefix("unix://")).parent
 
@@ -44,7 +35,7 @@ def _place() -> Iterator[Path]:
     directory.chmod(0o755)
     yield directory
     for var_dir in sorted({lock.parent for lock in directory.rglob("engines.lock")}):
-        _forget(var_dir)
+        embedded.remove(var_dir)
     shutil.rmtree(directory)
 
 
@@ -341,6 +332,10 @@ def test_below_a_private_home_the_data_is_linked_from_a_place_the_account_can_en
     embedded.stop(var_dir)
     assert embedded.ensure_running(var_dir).started == ("postgres", "redis")
     assert _read(var_dir) == ["private"]
+
+    outside = [status.data for status in embedded.status(var_dir)]
+    embedded.remove(var_dir)
+    assert not any(path.exists() for path in (*outside, var_dir, _run_dir(var_dir)))
 
 
 @as_root_only

@@ -3,7 +3,6 @@
 import http.client
 import os
 import queue
-import shutil
 import signal
 import socket
 import subprocess
@@ -88,9 +87,7 @@ def var_dir() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="feedback-test-"))
     directory.chmod(0o755)
     yield directory
-    embedded.stop(directory)
-    shutil.rmtree(Path(embedded.urls(directory).redis_url.removeprefix("unix://")).parent, ignore_errors=True)
-    shutil.rmtree(directory)
+    embedded.remove(directory)
 
 
 def _pids(var_dir: Path) -> dict[str, int]:
