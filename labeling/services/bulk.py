@@ -139,7 +139,7 @@ class Chunk:
     def stage(self, rows: Iterable[StagedRow]) -> None:
         with connection.cursor() as cursor:
             cursor.execute(_STAGE)
-            with cursor.copy(_COPY) as copy:
+            with connection.wrap_database_errors, cursor.copy(_COPY) as copy:
                 copy.set_types(_COLUMN_TYPES)
                 for row in rows:
                     copy.write_row(row)

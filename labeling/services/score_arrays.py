@@ -69,7 +69,7 @@ def store(
     }
     with connection.cursor() as cursor:
         cursor.execute(_STAGE_ARRAYS)
-        with cursor.copy("COPY staged_array FROM STDIN (FORMAT binary)") as copy:
+        with connection.wrap_database_errors, cursor.copy("COPY staged_array FROM STDIN (FORMAT binary)") as copy:
             copy.write(_binary_copy(item_ids, probabilities))
         cursor.execute(_STORE_ARRAYS, values)
         stored: int = cursor.rowcount

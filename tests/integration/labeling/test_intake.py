@@ -2,18 +2,19 @@
 
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from labeling.models import ApiKey, Item, PoolEntry, Prediction, Project
 from labeling.probability import unpack
-from labeling.services import api_keys, recording
+from labeling.services import api_keys, bulk, recording
 from labeling.splitting import bucket_of
 from tests.factories.labeling import NDJSON, item_row, model_version, ndjson, other_project, prediction_part
 
@@ -569,3 +570,20 @@ class Counter:
     def __call__(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
         self.count += 1
         return execute(sql, params, many, context)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_breaks_while_rows_are_copied_is_a_database_error(project: Project) -> None:
+    def rows() -> Iterator[bulk.StagedRow]:
+        pid = connection.connection.info.backend_pid
+        other = connection.copy()
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+        other.close()
+        for position in range(100_000):
+            yield bulk.StagedRow(position, "k", 0, None, None, None, None, None, None, "", b"\x01{}")
+
+    with pytest.raises(OperationalError), transaction.atomic():
+        bulk.Chunk(project, champion_id=None, now=project.created_at).stage(rows())
+    connection.close()
+    assert not Item.objects.exists()

@@ -1,0 +1,135 @@
+"""The Django admin: looking around, and mending what no page mends. Facts that came in over the API are not edited."""
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from labeling.models import (
+    Annotation,
+    AnnotationTask,
+    ApiKey,
+    IdempotentRequest,
+    Item,
+    LabelSchema,
+    Membership,
+    ModelVersion,
+    PoolEntry,
+    Prediction,
+    Project,
+    Skip,
+)
+
+
+class FactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """May be looked at. The tables are large: nothing is counted in full and no drop-down lists a table."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Project)
+class ProjectAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    list_display = ["name", "slug", "created_at", "queue_paused_at"]
+    search_fields = ["name", "slug"]
+    raw_id_fields = ["created_by"]
+    readonly_fields = ["slug"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # a project begins with a label schema and an owner: see labeling.services.projects
+
+
+@admin.register(Membership)
+class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    list_display = ["user", "project", "role", "created_at"]
+    list_filter = ["role"]
+    list_select_related = ["user", "project"]
+    search_fields = ["user__username", "project__slug"]
+    autocomplete_fields = ["user", "project"]
+
+
+@admin.register(LabelSchema)
+class LabelSchemaAdmin(FactAdmin):
+    list_display = ["project", "version", "kind", "created_at"]
+    list_select_related = ["project"]
+    search_fields = ["project__slug"]
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(FactAdmin):
+    list_display = ["name", "project", "kind", "prefix", "created_at", "last_used_at", "revoked_at"]
+    list_filter = ["kind"]
+    list_select_related = ["project"]
+    search_fields = ["name", "prefix", "project__slug"]
+    exclude = ["key_hash"]
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(FactAdmin):
+    list_display = ["name", "project", "stage", "origin", "created_at"]
+    list_filter = ["stage", "origin"]
+    list_select_related = ["project"]
+    search_fields = ["name", "project__slug"]
+
+
+@admin.register(Item)
+class ItemAdmin(FactAdmin):
+    list_display = ["key", "project", "bucket", "created_at"]
+    list_select_related = ["project"]
+    search_fields = ["=key"]
+    search_help_text = "The whole key."
+    ordering = ["-id"]
+
+
+@admin.register(PoolEntry)
+class PoolEntryAdmin(FactAdmin):
+    list_display = ["item_id", "project", "state", "bucket", "scored_at"]
+    list_select_related = ["project"]
+    search_fields = ["=item__key"]
+    ordering = ["-item_id"]
+
+
+@admin.register(Prediction)
+class PredictionAdmin(FactAdmin):
+    list_display = ["item_id", "model_version", "predicted_class", "confidence", "created_at"]
+    list_select_related = ["model_version"]
+    search_fields = ["=item__key"]
+    ordering = ["-id"]
+
+
+@admin.register(AnnotationTask)
+class AnnotationTaskAdmin(FactAdmin):
+    list_display = ["id", "project", "item_id", "state", "reason", "propensity", "leased_to", "lease_expires_at"]
+    list_filter = ["state", "reason", "is_audit"]
+    list_select_related = ["project", "leased_to"]
+    search_fields = ["=item__key"]
+    ordering = ["-id"]
+
+
+@admin.register(Annotation)
+class AnnotationAdmin(FactAdmin):
+    list_display = ["id", "item_id", "annotator", "answer", "created_at", "withdrawn_at"]
+    list_select_related = ["annotator"]
+    search_fields = ["=item__key", "annotator__username"]
+    ordering = ["-id"]
+
+
+@admin.register(Skip)
+class SkipAdmin(FactAdmin):
+    list_display = ["id", "task_id", "annotator", "reason", "created_at"]
+    list_select_related = ["annotator"]
+    search_fields = ["annotator__username"]
+    ordering = ["-id"]
+
+
+@admin.register(IdempotentRequest)
+class IdempotentRequestAdmin(FactAdmin):
+    list_display = ["project", "endpoint", "key", "status", "created_at"]
+    list_select_related = ["project"]
+    search_fields = ["=key"]
+    ordering = ["-id"]
