@@ -3,14 +3,13 @@
 Starts the whole product (`manage.py serve`) on a directory of its own, loads the digits demo over HTTP, and lets eight
 annotators answer as fast as they can. Meanwhile PostgreSQL, Redis, the worker's processes and in the end the whole
 group are killed with SIGKILL. Afterwards: is every answer that was confirmed there, once? Did all of them become
-labels? Is any task stuck? Prints a report in Markdown; exits 1 if anything is wrong.
+labels? Is any task stuck? Prints what happened when; exits 1 if anything is wrong. `--keep` leaves data and logs.
 """
 
 import contextlib
 import http.client
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -127,8 +126,11 @@ class Drill:
                 self.group.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 self.kill_group()
-        embedded.stop(self.directory)
         self.log.close()
+        if "--keep" in sys.argv:
+            embedded.stop(self.directory)
+        else:
+            embedded.remove(self.directory)
 
 
 def annotate(drill: Drill, slug: str, cookie: str, csrf: str, truth: dict[str, str], tally: Tally) -> None:
@@ -176,8 +178,6 @@ def main() -> int:
         return _drill(drill)
     finally:
         drill.finish()
-        if "--keep" not in sys.argv:
-            shutil.rmtree(drill.directory, ignore_errors=True)
 
 
 def _drill(drill: Drill) -> int:

@@ -56,7 +56,7 @@ def engines() -> Iterator[None]:
         call_command("collectstatic", interactive=False, verbosity=0)
         yield
     finally:
-        embedded.stop(directory)
+        embedded.remove(directory)
 
 
 def free_port() -> int:
