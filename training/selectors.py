@@ -19,9 +19,16 @@ from training.models import LearningCurvePoint, Promotion, TrainingRun
 
 _OPEN_STATES = (PoolEntry.State.AVAILABLE, PoolEntry.State.QUEUED)
 
-_HAS_UNPREDICTED = """
-SELECT EXISTS (SELECT 1 FROM labeling_poolentry entry
-    WHERE entry.project_id = %(project)s AND entry.state = ANY(%(open)s) AND entry.probabilities IS NULL)"""
+# Whether some of the newest items have no score. Predictions are made in the order of ids, so what is missing is last; to
+# look for it in the whole pool would cost a pass over it. Items that the model cannot read stay without a score for good:
+# after a day they are asked about no more.
+_HAS_NEW_UNPREDICTED = """
+SELECT EXISTS (
+    SELECT 1
+    FROM (SELECT id, created_at FROM labeling_item WHERE project_id = %(project)s ORDER BY id DESC LIMIT 1000) newest
+    JOIN labeling_poolentry entry ON entry.item_id = newest.id
+    WHERE entry.state = ANY(%(open)s) AND entry.probabilities IS NULL AND newest.created_at > %(since)s)"""
+_ASKED_ABOUT = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -126,14 +133,16 @@ def count_unpredicted(version: ModelVersion) -> int:
     return PoolEntry.objects.filter(~Exists(predicted), project_id=version.project_id, state__in=_OPEN_STATES).count()
 
 
-def trained_champions_behind() -> list[ModelVersion]:
+def trained_champions_behind(*, now: dt.datetime) -> list[ModelVersion]:
     """Champions whose model is with us, in projects with items that came after their last predictions."""
     champions = ModelVersion.objects.filter(stage=ModelVersion.Stage.CHAMPION).exclude(artifact="")
-    return [version for version in champions.select_related("project") if _has_unpredicted(version.project_id)]
+    since = now - _ASKED_ABOUT
+    return [version for version in champions.select_related("project") if _has_new_unpredicted(version, since)]
 
 
-def _has_unpredicted(project_id: int) -> bool:
+def _has_new_unpredicted(version: ModelVersion, since: dt.datetime) -> bool:
+    open_states = [int(state) for state in _OPEN_STATES]
     with connection.cursor() as cursor:
-        cursor.execute(_HAS_UNPREDICTED, {"project": project_id, "open": [int(state) for state in _OPEN_STATES]})
+        cursor.execute(_HAS_NEW_UNPREDICTED, {"project": version.project_id, "open": open_states, "since": since})
         row = cursor.fetchone()
     return bool(row and row[0])

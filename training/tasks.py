@@ -4,9 +4,9 @@ import datetime as dt
 import logging
 from functools import partial
 
-from billiard.exceptions import SoftTimeLimitExceeded
 from celery import shared_task
-from django.db import transaction
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from labeling.models import Project
@@ -28,10 +28,17 @@ def run(run_id: int) -> None:
     awake(_RUN, run_id)
     try:
         done = runs.execute(run_id, now=timezone.now())
+    except (OperationalError, InterfaceError):
+        raise  # the run is unfinished still; a sweep sends it again
     except SoftTimeLimitExceeded:
         # Another attempt would take as long.
         runs.fail(run_id, f"It took longer than {_RUN_SECONDS // 60} minutes.", now=timezone.now())
-        raise
+        return
+    except Exception as error:
+        # The edge: whatever it is, it would most likely happen again.
+        logger.exception("training run %d failed", run_id)
+        runs.fail(run_id, f"Unexpected error: {error}", now=timezone.now())
+        return
     logger.info("training run %d is %s: %s", run_id, done.state, done.message)
 
 
@@ -68,7 +75,7 @@ def sweep_runs() -> None:
 @shared_task(name="training.sweep_predictions", soft_time_limit=900, time_limit=930)
 def sweep_predictions() -> None:
     """Let the champions that we trained predict the items that came after them."""
-    for version in selectors.trained_champions_behind():
+    for version in selectors.trained_champions_behind(now=timezone.now()):
         try:
             predicted = predictions.predict_missing(version)
         except Exception:

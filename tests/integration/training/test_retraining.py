@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.utils import timezone
 
 from labeling.locks import LockKind
-from labeling.models import ModelVersion, PoolEntry, Prediction, Project
+from labeling.models import Item, ModelVersion, PoolEntry, Prediction, Project
 from tests.factories import datasets as make_dataset
 from tests.factories import training as make
 from tests.factories.training import NOW, later
 from training import selectors, tasks
 from training.errors import InvalidPolicy
 from training.models import LearningCurvePoint, Promotion, RetrainingPolicy, TrainingRun
-from training.services import policies, runs
+from training.services import policies, predictions, runs
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 
@@ -95,16 +96,53 @@ def test_a_policy_out_of_range_is_refused_naming_every_field(project: Project) -
 def test_a_trained_champion_predicts_items_that_come_later(project: Project, annotator: User) -> None:
     make.pets(project, annotator)
     runs.execute(runs.request(project, trigger=TrainingRun.Trigger.MANUAL, by=None, now=NOW).pk, now=NOW)
-    assert selectors.trained_champions_behind() == []
+    assert selectors.trained_champions_behind(now=later(60)) == []
     late = make_dataset.item(project, "late", payload={"text": "purr mouse"})
     champion = ModelVersion.objects.get()
-    assert selectors.trained_champions_behind() == [champion]
+    assert selectors.trained_champions_behind(now=later(60)) == [champion]
 
-    tasks.sweep_predictions()
+    predictions.predict_missing(champion)
 
     assert Prediction.objects.get(item=late).predicted_class == "cat"
     assert PoolEntry.objects.get(item=late).model_version == champion
-    assert selectors.trained_champions_behind() == []
+    assert selectors.trained_champions_behind(now=later(60)) == []
+
+
+@pytest.mark.django_db
+def test_an_item_that_the_champion_cannot_read_is_not_asked_about_for_ever(project: Project, annotator: User) -> None:
+    make.pets(project, annotator)
+    runs.execute(runs.request(project, trigger=TrainingRun.Trigger.MANUAL, by=None, now=NOW).pk, now=NOW)
+    make_dataset.item(project, "odd", payload={"pixels": [[1]]})
+    assert predictions.predict_missing(ModelVersion.objects.get()).unreadable == 1
+    assert len(selectors.trained_champions_behind(now=later(60))) == 1
+    assert selectors.trained_champions_behind(now=later(25 * 3600)) == []
+
+
+@pytest.mark.django_db
+def test_the_sweep_lets_the_champion_predict_what_is_new(project: Project, annotator: User) -> None:
+    make.pets(project, annotator)
+    runs.execute(runs.request(project, trigger=TrainingRun.Trigger.MANUAL, by=None, now=NOW).pk, now=NOW)
+    late = make_dataset.item(project, "late", payload={"text": "purr mouse"})
+    Item.objects.filter(pk=late.pk).update(created_at=timezone.now())
+    tasks.sweep_predictions()
+    assert PoolEntry.objects.get(item=late).probabilities is not None
+
+
+@pytest.mark.django_db
+def test_a_run_that_meets_an_unexpected_error_fails_with_its_words(
+    project: Project, annotator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.pets(project, annotator)
+    run = runs.request(project, trigger=TrainingRun.Trigger.MANUAL, by=None, now=NOW)
+
+    def break_down(*args: object) -> None:
+        raise ZeroDivisionError("by chance")
+
+    monkeypatch.setattr(predictions, "predict_all", break_down)
+    tasks.run(run.pk)
+    run.refresh_from_db()
+    assert (run.state, run.message) == (TrainingRun.State.FAILED, "Unexpected error: by chance")
+    assert not ModelVersion.objects.filter(stage=ModelVersion.Stage.CHAMPION).exists()
 
 
 @pytest.mark.django_db
