@@ -66,6 +66,7 @@ class Situation:
     accepted: int
     labels_since_training: int
     training_active: bool
+    may_administer: bool = True
     waiting_candidate: str = ""
 
 
@@ -81,8 +82,11 @@ class NextStep:
 
 def next_step(now: Situation) -> NextStep:
     """The most useful thing that somebody who manages the project can do now."""
-    if now.items == 0:
+    if now.items == 0 and now.may_administer:
         return NextStep("Send the items you want labelled: an app does it with an API key.", "Make an API key", "keys")
+    if now.items == 0:
+        sentence = "No items yet: an app sends them with an API key, which an owner of the project makes."
+        return NextStep(sentence, "Check the classes", "label_schema")
     if now.is_paused:
         return NextStep("The queue is paused, so nobody can label.", "Resume the queue", "queue", "resume")
     if now.waiting_candidate:
@@ -107,7 +111,7 @@ def next_step(now: Situation) -> NextStep:
     return NextStep(f"{waiting}, the ones the model learns most from.", "Start labeling", "annotate")
 
 
-def situation(project: Project, counts: Funnel) -> Situation:
+def situation(project: Project, counts: Funnel, *, may_administer: bool) -> Situation:
     open_tasks = AnnotationTask.objects.filter(project=project, state=AnnotationTask.State.OPEN).count()
     runs = TrainingRun.objects.filter(project=project)
     active_states = [TrainingRun.State.PENDING, TrainingRun.State.RUNNING]
@@ -123,6 +127,7 @@ def situation(project: Project, counts: Funnel) -> Situation:
         accepted=counts.accepted,
         labels_since_training=max(counts.accepted - (last.snapshot.row_count if last else 0), 0),
         training_active=runs.filter(state__in=active_states).exists(),
+        may_administer=may_administer,
         waiting_candidate=_waiting_candidate(project),
     )
 

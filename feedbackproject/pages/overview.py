@@ -25,7 +25,9 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
     runs = figures.recent_runs(project)
     context = {
         "counts": counts,
-        "next_step": figures.next_step(figures.situation(project, reached)),
+        "next_step": figures.next_step(
+            figures.situation(project, reached, may_administer=caller.may(Capability.ADMINISTER))
+        ),
         "stages": figures.stages(project, reached),
         "accuracy": figures.accuracy(project),
         "curve": charts.learning_curve(learning_curve(project)),

@@ -38,7 +38,8 @@ def payload_preview(payload: object) -> SafeString:
 @register.filter
 def short_span(text: str) -> str:
     """The first part of Django's “2 hours, 5 minutes”."""
-    return text.split(",")[0].replace("0\xa0minutes", "a moment")
+    first = text.split(",")[0]
+    return "a moment" if first == "0\xa0minutes" else first
 
 
 def _words(value: object) -> SafeString:
