@@ -42,6 +42,11 @@ class Body:
         target = f"{self._is_ndjson}\n{request.META.get('QUERY_STRING', '')}\n"
         self._hash = hashlib.sha256(target.encode("utf-8", "surrogateescape"))
 
+    @property
+    def has_length(self) -> bool:
+        """Whether a body that breaks off can be told from one that ends."""
+        return self._announced is not None
+
     def rows(self) -> Iterator[bytes]:
         """Each row as bytes, unchecked; of NDJSON every line, also blank ones.
 

@@ -45,7 +45,8 @@ def documents_intake(
             OpenApiParameter(
                 "Idempotency-Key",
                 location=OpenApiParameter.HEADER,
-                description="A retry with the same key and the same body gets the stored answer, for 24 hours.",
+                description="A retry with the same key and the same body gets the stored answer, for 24 hours. "
+                "Needs a Content-Length.",
             ),
         ],
         request={"application/json": row(many=True), "application/x-ndjson": row},

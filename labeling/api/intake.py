@@ -40,6 +40,9 @@ class IntakeView(ProjectView):
         key = request.headers.get("Idempotency-Key")
         if key is None:
             return _response(*_answer(self._record(recorder)))
+        if not self.body.has_length:
+            # Cut off in transit, it would look complete and its answer would be kept under this key.
+            raise InvalidInput("A request with an Idempotency-Key needs a Content-Length.", code="length_required")
         with idempotency.claimed(self.project, endpoint=self.endpoint, key=key) as claim:
             if claim.is_answered:
                 self.body.read_to_end()

@@ -1,6 +1,7 @@
 """Requests that carry an Idempotency-Key."""
 
 import datetime as dt
+import io
 import json
 import os
 import signal
@@ -75,6 +76,13 @@ def test_keys_are_apart_by_project_and_endpoint(app_client: APIClient, project: 
 def test_a_key_must_be_short_and_visible(app_client: APIClient, key: str) -> None:
     answer = send(app_client, [item_row("a")], key)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_idempotency_key")
+    assert not Item.objects.exists()
+
+
+def test_a_body_of_unknown_length_cannot_have_a_key(app_client: Any) -> None:
+    stream = {"wsgi.input": io.BytesIO(ndjson([item_row("a")])), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    answer = app_client.generic("POST", URL, b"", "application/x-ndjson", HTTP_IDEMPOTENCY_KEY="k", **stream)
+    assert (answer.status_code, answer.json()["code"]) == (400, "length_required")
     assert not Item.objects.exists()
 
 
