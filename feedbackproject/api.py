@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -71,6 +71,12 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
         logger.exception("database unavailable")
         body = _envelope(request, "database_unavailable", "The database cannot be reached; try again shortly.")
         return Response(body, status=status.HTTP_503_SERVICE_UNAVAILABLE, headers={"Retry-After": "2"})
+    if isinstance(error, DataError):
+        # The last net: a value that passed every check and that PostgreSQL cannot take, such as NUL in an address.
+        logger.warning("a value could not be stored or compared", exc_info=error)
+        set_rollback()
+        body = _envelope(request, "unstorable_value", "A value in the request cannot be stored.")
+        return Response(body, status=status.HTTP_400_BAD_REQUEST)
     if isinstance(error, SuspiciousOperation | UnreadablePostError):
         error = exceptions.ParseError("The request could not be read.", code="bad_request")
     elif isinstance(error, Http404):

@@ -108,6 +108,10 @@ def test_a_host_that_is_not_ours(api_client: APIClient, db: None) -> None:
     assert_envelope(api_client.get("/api/v1/projects", HTTP_HOST="evil.example"), 400, "bad_request")
 
 
+def test_nul_in_an_address(owner_client: APIClient) -> None:
+    assert_envelope(owner_client.delete(f"{PROJECT}/members/a%00b"), 400, "unstorable_value")
+
+
 def test_a_fault_of_our_own(owner_client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("a secret of the house")
