@@ -54,7 +54,7 @@ class IntakeView(ProjectView):
 
     def _record(self, recorder: Recorder) -> IntakeReport:
         try:
-            return recorder.record(self.body.rows(), reads_ahead=True)
+            return recorder.record(self.body.rows())
         except (TooLarge, InvalidInput) as error:
             # Only a stream can end so in its middle.
             report = recorder.report

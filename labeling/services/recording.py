@@ -5,8 +5,6 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -70,15 +68,6 @@ Outcome = Status | RowError
 """Of one row, while its chunk is being stored."""
 
 
-@dataclass
-class _ParsedBatch:
-    """Rows that can be read, with their indexes, and results for those that cannot."""
-
-    indexes: list[int] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    refused: list[RowResult] = field(default_factory=list)
-
-
 class Recorder:
     """Records the rows of one request. A subclass says how a row is read and stored.
 
@@ -97,14 +86,9 @@ class Recorder:
         self._largest_row = settings.INTAKE_MAX_ROW_BYTES
         self._respondent_key = hashlib.sha256(f"respondent:{project.pk}:{settings.SECRET_KEY}".encode()).digest()
 
-    def record(self, rows: Iterable[bytes | object], *, reads_ahead: bool = False) -> IntakeReport:
-        """Take all rows: JSON as bytes, or objects that json can write. Blank ones are passed over.
-
-        With `reads_ahead` the next rows are read and parsed in a thread while the database works on those before, so
-        `rows` must not use the database itself.
-        """
-        batches = map(self._parse_batch, _batches(rows))
-        for batch in _ahead(batches) if reads_ahead else batches:
+    def record(self, rows: Iterable[bytes | object]) -> IntakeReport:
+        """Take all rows: JSON as bytes, or objects that json can write. Blank ones are passed over."""
+        for batch in _batches(rows):
             self._record_batch(batch)
         return self.report
 
@@ -119,27 +103,23 @@ class Recorder:
         """Write the staged rows; return by position what became of them."""
         raise NotImplementedError
 
-    def _parse_batch(self, batch: Sequence[tuple[int, bytes | object]]) -> _ParsedBatch:
-        parsed = _ParsedBatch()
+    def _record_batch(self, batch: Sequence[tuple[int, bytes | object]]) -> None:
+        results: list[RowResult] = []
+        indexes: list[int] = []
+        rows: list[Row] = []
         for index, raw in batch:
             try:
-                parsed.rows.append(self._parse(raw if isinstance(raw, bytes) else _to_json(raw)))
-                parsed.indexes.append(index)
+                rows.append(self._parse(raw if isinstance(raw, bytes) else _to_json(raw)))
+                indexes.append(index)
             except RowError as error:
-                parsed.refused.append(_failed(index, error))
-        return parsed
-
-    def _record_batch(self, batch: _ParsedBatch) -> None:
-        results = batch.refused
-        received = len(batch.refused) + len(batch.rows)
-        outcomes = self._store_rows(batch.rows)
+                results.append(_failed(index, error))
+        outcomes = self._store_rows(rows)
         for position, outcome in outcomes.items():
-            index, key = batch.indexes[position], batch.rows[position].key
             if isinstance(outcome, RowError):
-                results.append(_failed(index, outcome, key))
+                results.append(_failed(indexes[position], outcome, rows[position].key))
             elif self._lists_good_rows:
-                results.append(RowResult(index, key, outcome))
-        self._add_to_report(received, list(outcomes.values()), results)
+                results.append(RowResult(indexes[position], rows[position].key, outcome))
+        self._add_to_report(len(batch), list(outcomes.values()), results)
 
     @transaction.atomic
     def _store_rows(self, rows: Sequence[Row]) -> dict[int, Outcome]:
@@ -255,21 +235,6 @@ def _batches(rows: Iterable[bytes | object]) -> Iterator[list[tuple[int, bytes |
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def _ahead(batches: Iterator[_ParsedBatch]) -> Iterator[_ParsedBatch]:
-    """The same batches, each made while the one before is in use; a short stream is over before a thread is worth it."""
-    batch = next(batches, None)
-    if batch is None or len(batch.rows) + len(batch.refused) < CHUNK_ROWS:
-        if batch is not None:
-            yield batch
-        yield from batches
-        return
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="intake") as thread:
-        while batch is not None:
-            following = thread.submit(next, batches, None)
-            yield batch
-            batch = following.result()
 
 
 def _to_json(row: object) -> bytes:
