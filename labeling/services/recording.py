@@ -22,7 +22,7 @@ from labeling.services.prediction_rows import Score
 from labeling.splitting import bucket_of
 from labeling.wire import Row, RowError
 
-CHUNK_ROWS: Final = 5_000
+CHUNK_ROWS: Final = 10_000
 CHUNK_BYTES: Final = 8 * 1024 * 1024
 LISTED_RESULTS: Final = 100_000
 """More results than this are counted, not listed: the answer is held in memory."""
