@@ -18,7 +18,7 @@ _MOST_WITHOUT_SEARCH = 10
 _NOTHING = {
     "empty": {
         "title": "All done for now",
-        "text": "The queue is being filled again. New items appear here by themselves.",
+        "text": "Nothing is waiting for a label. When the queue is filled again, items appear here by themselves.",
     },
     "all_leased": {
         "title": "Others have the last items",

@@ -24,7 +24,7 @@ def test_label_snapshot_train_promote_and_see_the_queue_follow_the_new_model(
     for count in range(1, 11):
         _answer_by_keyboard(page)
         expect(page.locator("#done-today")).to_have_text(str(count))
-    expect(page.locator("#saved")).to_have_class(re.compile("saved saved"))
+    expect(page.locator("#saved")).to_have_class(re.compile("outcome saved"))
     expect(page.locator("#open-count")).to_have_text("90")
 
     last = _item(page)

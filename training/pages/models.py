@@ -44,6 +44,8 @@ class RetrainingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
         }
         help_texts = {
             "min_new_labels": "0: trainings start by hand only.",
+            "cooldown_seconds": "",
+            "promotes_automatically": "",
             "growth_fraction": "0.1 means 10% more labels than the last training had.",
         }
 

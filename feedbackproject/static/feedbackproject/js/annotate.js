@@ -7,6 +7,7 @@
   const HELD = 3;
   const LOOK_AGAIN_MS = 4000;
   const PACE_OVER = 20;
+  const SPOKEN_CHARACTERS = 300;
 
   const by = (id) => document.getElementById(id);
   const quoted = (title) => `“${title}”`;
@@ -117,6 +118,13 @@
       if (chosenKey !== null) this.list.chooseKey(chosenKey);
       this.shownAt = performance.now();
       this.focus();
+      announce(this.spoken(task));
+    }
+
+    /** What a screen reader says of a new item, while the focus stays where the answer is given. */
+    spoken(task) {
+      const { text } = task.item.payload ?? {};
+      return typeof text === "string" ? text.slice(0, SPOKEN_CHARACTERS) : `Item ${task.item.key}`;
     }
 
     showSuggestion(task) {
@@ -253,7 +261,7 @@
 
     say(kind, text) {
       const line = by("saved");
-      line.className = `saved ${kind}`;
+      line.className = `outcome ${kind}`;
       line.textContent = text;
     }
 
