@@ -1,4 +1,4 @@
-from labeling.models.annotation import Annotation, AnnotationTask, Skip
+from labeling.models.annotation import Annotation, AnnotationTask, AnnotatorDay, Skip
 from labeling.models.idempotency import IdempotentRequest
 from labeling.models.item import Item, PoolEntry
 from labeling.models.prediction import ModelVersion, Prediction
@@ -7,6 +7,7 @@ from labeling.models.project import ApiKey, LabelSchema, Membership, Project
 __all__ = [
     "Annotation",
     "AnnotationTask",
+    "AnnotatorDay",
     "ApiKey",
     "IdempotentRequest",
     "Item",

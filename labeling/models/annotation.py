@@ -85,7 +85,7 @@ class Annotation(models.Model):
     """A statement of the truth by an annotator. Append-only: an undone answer stays, marked withdrawn."""
 
     task = models.ForeignKey(AnnotationTask, on_delete=models.CASCADE, related_name="annotations")
-    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="annotations")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="annotations", db_index=False)
     annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="annotations")
     label_schema = models.ForeignKey(LabelSchema, on_delete=models.PROTECT, related_name="+")
     answer = models.JSONField(help_text="In the form of the label schema's kind, e.g. {'choice': 'spam'}.")
@@ -98,8 +98,12 @@ class Annotation(models.Model):
 
     class Meta:
         ordering = ["id"]
-        # Finds the last answer for an undo, and counts those of today.
-        indexes = [models.Index(fields=["annotator", "-created_at", "-id"], name="annotation_by_annotator")]
+        indexes = [
+            # Finds the last answer for an undo.
+            models.Index(fields=["annotator", "-created_at", "-id"], name="annotation_by_annotator"),
+            # The claim asks of every task whether the annotator knows its item.
+            models.Index(fields=["item", "annotator"], name="annotation_by_item"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["task", "annotator"], condition=Q(withdrawn_at__isnull=True), name="annotation_once_per_task"
@@ -124,3 +128,25 @@ class Skip(models.Model):
 
     def __str__(self) -> str:
         return f"skip of task {self.task_id}"
+
+
+class AnnotatorDay(models.Model):
+    """How many answers an annotator gave on a day, not counting those taken back.
+
+    Kept by the statements that record and undo answers: to count them at every request would cost more, the more an
+    annotator has done.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    day = models.DateField()
+    answered = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["day", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "annotator", "day"], name="annotator_day_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.answered} answers on {self.day}"

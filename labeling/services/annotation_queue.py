@@ -14,8 +14,9 @@ from uuid import UUID
 import msgspec
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import connection, transaction
-from django.db.models import OuterRef, Subquery
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
 
 from labeling import news, schema, selectors
 from labeling.errors import (
@@ -28,42 +29,10 @@ from labeling.errors import (
     TaskClosed,
     TaskNotFound,
 )
-from labeling.models import Annotation, AnnotationTask, LabelSchema, PoolEntry, Project, Skip
+from labeling.models import Annotation, AnnotationTask, AnnotatorDay, LabelSchema, PoolEntry, Project, Skip
+from labeling.services import queue_sql
 
 _LONGEST_SKIP_REASON = 300
-
-# An item is one thing however many tasks it has had: who answered or skipped it is not asked about it again.
-# OFFSET 0 keeps the planner from turning the lookup, which runs for the few tasks at the top of the queue, into a join
-# with everything the annotator ever answered.
-_MAY_BE_SERVED = """
-    NOT EXISTS (SELECT 1 FROM labeling_annotation own WHERE own.item_id = task.item_id
-        AND own.annotator_id = %(annotator)s AND own.withdrawn_at IS NULL OFFSET 0)
-    AND NOT EXISTS (SELECT 1 FROM labeling_annotationtask earlier JOIN labeling_skip skip ON skip.task_id = earlier.id
-        WHERE earlier.item_id = task.item_id AND skip.annotator_id = %(annotator)s OFFSET 0)"""
-
-# The annotator's own tasks come first, so that a reloaded page shows what it showed. The rest is the top of the partial
-# index task_open_queue; rows that another claim holds locked are passed over, and a row that changed since the
-# statement began is checked again by PostgreSQL when it is locked.
-_CLAIM = f"""
-WITH held AS (
-    SELECT id FROM labeling_annotationtask
-    WHERE project_id = %(project)s AND state = 'open' AND leased_to_id = %(annotator)s
-    ORDER BY priority DESC, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-), free AS (
-    SELECT task.id FROM labeling_annotationtask task
-    WHERE task.project_id = %(project)s AND task.state = 'open'
-        AND (task.leased_to_id IS NULL OR task.leased_to_id <> %(annotator)s AND task.lease_expires_at <= %(now)s)
-        AND {_MAY_BE_SERVED}
-    ORDER BY task.priority DESC, task.id LIMIT %(limit)s - (SELECT count(*) FROM held) FOR UPDATE OF task SKIP LOCKED
-)
-UPDATE labeling_annotationtask task SET leased_to_id = %(annotator)s, lease_expires_at = %(expires)s
-WHERE task.id IN (SELECT id FROM held UNION ALL SELECT id FROM free)
-RETURNING task.id, task.id IN (SELECT id FROM held)"""  # noqa: S608 - put together from constants
-
-_WHY_NOTHING = f"""
-SELECT count(*), count(*) FILTER (WHERE may_be_served), min(lease_expires_at) FILTER (WHERE may_be_served)
-FROM (SELECT task.lease_expires_at, {_MAY_BE_SERVED} AS may_be_served
-      FROM labeling_annotationtask task WHERE task.project_id = %(project)s AND task.state = 'open') open_task"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -174,37 +143,23 @@ def claim(project: Project, *, annotator: User, now: dt.datetime, limit: int = 1
     """
     if not project.is_queue_open:
         raise QueuePaused("The queue of this project is paused.")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _CLAIM,
-            {
-                "project": project.pk,
-                "annotator": annotator.pk,
-                "now": now,
-                "expires": _lease_end(now),
-                "limit": limit,
-            },
-        )
-        was_held = dict(cursor.fetchall())
-    if len(was_held) < limit:
+    tasks = queue_sql.claim(project.pk, annotator.pk, limit=limit, now=now, until=_lease_end(now))
+    if len(tasks) < limit:
         news.tell(news.queue_low, project_id=project.pk)
-    tasks = _with_items(list(was_held))
-    return sorted(tasks, key=lambda task: (not was_held[task.pk], -task.priority, task.pk))
+    return tasks
 
 
 def why_nothing(project: Project, *, annotator: User, now: dt.datetime) -> NothingServed:
     """Explain an empty claim to the annotator."""
     if not project.is_queue_open:
         return NothingServed(NothingReason.PAUSED)
-    with connection.cursor() as cursor:
-        cursor.execute(_WHY_NOTHING, {"project": project.pk, "annotator": annotator.pk})
-        open_count, servable_count, first_free_at = cursor.fetchone()
-    if open_count == 0:
+    left = queue_sql.what_is_left(project.pk, annotator.pk)
+    if left.open_count == 0:
         return NothingServed(NothingReason.EMPTY)
-    if servable_count == 0:
+    if left.servable_count == 0:
         return NothingServed(NothingReason.NOTHING_LEFT_FOR_YOU)
     # A lease that ended between the claim and this look, or a task given back: it is free now.
-    return NothingServed(NothingReason.ALL_LEASED, max(first_free_at or now, now))
+    return NothingServed(NothingReason.ALL_LEASED, max(left.first_free_at or now, now))
 
 
 @transaction.atomic
@@ -213,7 +168,7 @@ def extend(task_id: int, *, annotator: User, now: dt.datetime, project: Project 
 
     Raises the lease errors of `submit`.
     """
-    task, _ = _lock(task_id, project)
+    task = _lock(task_id, project)
     _require_lease(task, annotator, now)
     until = _lease_end(now)
     AnnotationTask.objects.filter(pk=task.pk).update(lease_expires_at=until)
@@ -226,7 +181,7 @@ def release(task_id: int, *, annotator: User, now: dt.datetime, project: Project
 
     Raises TaskNotFound, TaskClosed, AlreadyAnswered, NotLeased.
     """
-    task, _ = _lock(task_id, project)
+    task = _lock(task_id, project)
     _require_held(task, annotator)
     _end_lease(task)
 
@@ -240,7 +195,7 @@ def skip(task_id: int, *, annotator: User, now: dt.datetime, reason: str = "", p
     """
     if len(reason) > _LONGEST_SKIP_REASON:
         raise InvalidInput(f"A reason has at most {_LONGEST_SKIP_REASON} characters.", fields={"reason": "too long"})
-    task, _ = _lock(task_id, project)
+    task = _lock(task_id, project)
     _require_held(task, annotator)
     Skip.objects.get_or_create(task=task, annotator=annotator, defaults={"reason": reason, "created_at": now})
     _end_lease(task)
@@ -249,7 +204,6 @@ def skip(task_id: int, *, annotator: User, now: dt.datetime, reason: str = "", p
 # -- answering ---------------------------------------------------------------------------------------------------
 
 
-@transaction.atomic
 def submit(
     task_id: int,
     *,
@@ -263,26 +217,27 @@ def submit(
     """Record the answer and close the task: annotation, task and pool entry change together or not at all.
 
     Locks the task, so of two answers at once one wins and the other is told. With `project`, a task of another project
-    is not found. Raises TaskNotFound, AlreadyAnswered (by this annotator), TaskClosed (by another, or withdrawn),
-    NotLeased, LeaseExpired, InvalidInput `invalid_answer` or `unknown_class`. Tells annotation_recorded.
+    is not found. Raises TaskNotFound, InvalidInput `invalid_answer` or `unknown_class`, AlreadyAnswered (by this
+    annotator), TaskClosed (by another, or withdrawn), NotLeased, LeaseExpired. Tells annotation_recorded.
     """
-    task, label_schema_id = _lock(task_id, project)
-    _require_lease(task, annotator, now)
-    annotation = Annotation.objects.create(
-        task_id=task.pk,
-        item_id=task.item_id,
+    of = queue_sql.project_and_schema(task_id)
+    if of is None or (project is not None and project.pk != of.project_id):
+        raise TaskNotFound("No such task.")
+    annotation = Annotation(
+        task_id=task_id,
         annotator=annotator,
-        label_schema_id=label_schema_id,
-        answer=_parsed_answer(label_schema_id, answer),
+        label_schema_id=of.label_schema_id,
+        answer=_parsed_answer(of.label_schema_id, answer),
         suggested_class=suggested_class,
         duration_ms=duration_ms,
         created_at=now,
     )
-    AnnotationTask.objects.filter(pk=task.pk).update(
-        state=AnnotationTask.State.ANSWERED, closed_at=now, leased_to=None, lease_expires_at=None
-    )
-    PoolEntry.objects.filter(item_id=task.item_id).update(state=PoolEntry.State.ANSWERED)
-    news.tell(news.annotation_recorded, project_id=task.project_id)
+    if not queue_sql.record(annotation):
+        # Something stands against it. Under the lock it is clear what, and if it went away meanwhile, it stays away.
+        with transaction.atomic():
+            _require_lease(_lock(task_id, project), annotator, now)
+            queue_sql.record(annotation)
+    news.tell(news.annotation_recorded, project_id=of.project_id)
     return annotation
 
 
@@ -314,8 +269,10 @@ def undo(project: Project, *, annotator: User, now: dt.datetime) -> AnnotationTa
         state=AnnotationTask.State.OPEN, closed_at=None, leased_to=annotator, lease_expires_at=_lease_end(now)
     )
     PoolEntry.objects.filter(item_id=last.item_id).update(state=PoolEntry.State.QUEUED)
+    day = AnnotatorDay.objects.filter(project=project, annotator=annotator, day=timezone.localdate(last.created_at))
+    day.filter(answered__gt=0).update(answered=F("answered") - 1)
     news.tell(news.annotation_recorded, project_id=project.pk)
-    return _with_items([last.task_id])[0]
+    return AnnotationTask.objects.select_related("item__pool_entry").get(pk=last.task_id)
 
 
 # -- inside ------------------------------------------------------------------------------------------------------
@@ -325,22 +282,14 @@ def _lease_end(now: dt.datetime) -> dt.datetime:
     return now + dt.timedelta(seconds=settings.LEASE_SECONDS)
 
 
-def _with_items(task_ids: Sequence[int]) -> list[AnnotationTask]:
-    if not task_ids:
-        return []
-    return list(AnnotationTask.objects.filter(pk__in=task_ids).select_related("item__pool_entry"))
-
-
-def _lock(task_id: int, project: Project | None) -> tuple[AnnotationTask, int]:
-    """Lock the task; return it with the id of the label schema in force, which saves a round trip."""
-    newest = LabelSchema.objects.filter(project=OuterRef("project")).order_by("-version").values("pk")[:1]
+def _lock(task_id: int, project: Project | None) -> AnnotationTask:
     tasks = AnnotationTask.objects.filter(pk=task_id)
     if project is not None:
         tasks = tasks.filter(project=project)
-    task = tasks.annotate(current_schema_id=Subquery(newest)).select_for_update(of=("self",)).first()
+    task = tasks.select_for_update().first()
     if task is None:
         raise TaskNotFound("No such task.")
-    return task, task.current_schema_id
+    return task
 
 
 def _require_held(task: AnnotationTask, annotator: User) -> None:
