@@ -13,7 +13,7 @@ from labeling.page_edges import person, project_page, render_project
 from labeling.schema import SingleChoice
 
 _MOST_WITHOUT_SEARCH = 10
-"""So many classes have a key each; the same number stands in class_list.js."""
+"""So many classes have a key each."""
 
 _NOTHING = {
     "empty": {
@@ -41,6 +41,7 @@ def annotate(request: HttpRequest, caller: Caller) -> HttpResponse:
     label_schema = selectors.current_schema(project)
     schema = selectors.parsed(label_schema)
     counts = selectors.queue_counts(project, annotator=person(caller), now=timezone.now())
+    has_search = len(schema.classes) > _MOST_WITHOUT_SEARCH
     config = {
         "tasks_url": reverse("api:tasks", args=[project.slug]) + "/",
         "csrf_token": get_token(request),
@@ -49,9 +50,10 @@ def annotate(request: HttpRequest, caller: Caller) -> HttpResponse:
         "counts": {"open": counts.open, "answered_today": counts.answered_today},
         "label_schema_version": label_schema.version,
         "classes": _classes(schema),
-        "has_search": len(schema.classes) > _MOST_WITHOUT_SEARCH,
+        "has_search": has_search,
         "has_hotkeys": any(each.hotkey for each in schema.classes),
-        "digits_search": any(character.isdigit() for each in schema.classes for character in each.label),
+        # Among many classes, “12” must find class 12 rather than choose the first and the second.
+        "digits_search": has_search and any(character.isdigit() for each in schema.classes for character in each.label),
         "nothing": _NOTHING,
     }
     context = {"config": config, "guidelines": schema.guidelines}

@@ -26,6 +26,7 @@ from tests.factories import digits
 ROOT = Path(__file__).resolve().parent.parent.parent
 WAIT_MS = 20_000
 _WORKER_READY_SECONDS = 60
+_QUEUES = ("ingest", "score", "train", "monitor")
 _CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -143,7 +144,9 @@ def owner_page(page: Page, owner: User) -> Page:
 @pytest.fixture
 def worker(live_server: LiveServer) -> Iterator[None]:
     """A Celery worker on the test database, which takes every queue; ends before the database is emptied."""
-    redis.Redis.from_url(settings.REDIS_URL).flushdb()  # messages of earlier tests name rows that are gone
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        # Messages of earlier tests name rows that are gone.
+        client.delete(*_QUEUES, *client.scan_iter("wakeup:*"))
     database = connection.settings_dict
     host = quote(str(database["HOST"]), safe="")
     address = f"{host}:{database['PORT']}" if database["PORT"] else host
@@ -151,7 +154,7 @@ def worker(live_server: LiveServer) -> Iterator[None]:
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "celery", "-A", "feedbackproject", "worker", "--pool", "solo"),
-            *("-Q", "ingest,score,train,monitor", "--loglevel", "info", "--without-gossip", "--without-mingle"),
+            *("-Q", ",".join(_QUEUES), "--loglevel", "info", "--without-gossip", "--without-mingle"),
         ],
         cwd=ROOT,
         env={

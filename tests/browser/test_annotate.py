@@ -219,6 +219,25 @@ def test_an_expired_lease_is_told_and_the_item_comes_again(
     expect(page.locator("#item-key")).to_have_text(first)
 
 
+def test_answers_given_just_before_leaving_are_saved(owner_page: Page, ready_digits: Project) -> None:
+    held: list[Route] = []
+    owner_page.route(re.compile("/submit$"), lambda route: route.continue_() if held else held.append(route))
+    for _ in range(2):  # the second one waits for the first, which is on its way
+        key = _open(owner_page, "digits") if not held else owner_page.locator("#item-key").inner_text()
+        owner_page.keyboard.press(digits.truth(key))
+        owner_page.keyboard.press("Enter")
+        expect(owner_page.locator("#item-key")).not_to_have_text(key)
+    with owner_page.expect_request(re.compile("/release$")):
+        owner_page.evaluate("window.dispatchEvent(new PageTransitionEvent('pagehide'))")
+    held[0].continue_()
+    owner_page.goto("/projects/digits/")
+    for _ in range(500):
+        if Annotation.objects.count() == 2:
+            break
+        owner_page.reload()
+    assert Annotation.objects.count() == 2
+
+
 def test_leaving_the_page_gives_the_items_back(owner_page: Page, ready_digits: Project) -> None:
     _open(owner_page, "digits")
     assert AnnotationTask.objects.filter(leased_to__isnull=False).count() == 3

@@ -35,6 +35,8 @@
         list: by("choices"),
         search: by("search"),
         classes: config.classes,
+        hasSearch: config.has_search,
+        digitsSearch: config.digits_search,
         onChange: () => this.showConfirm(),
         onPick: () => this.picked(),
       });
@@ -212,11 +214,14 @@
     async undo() {
       if (this.isUndoing) return;
       this.isUndoing = true;
-      const unsent = this.outbox.takeBack();
-      if (unsent) this.comeBack(unsent.task, unsent.body.answer.choice);
-      else if (await this.outbox.settled()) await this.undoSaved();
-      else this.say("error", "The answer before is still being sent. Undo when it is saved.");
-      this.isUndoing = false;
+      try {
+        const unsent = this.outbox.takeBack();
+        if (unsent) this.comeBack(unsent.task, unsent.body.answer.choice);
+        else if (await this.outbox.settled()) await this.undoSaved();
+        else this.say("error", "The answer before is not sent yet. Undo when it is saved.");
+      } finally {
+        this.isUndoing = false;
+      }
     }
 
     async undoSaved() {
@@ -225,6 +230,7 @@
         this.counts = { ...this.counts, answered_today: this.counts.answered_today - 1, open: this.counts.open + 1 };
         this.comeBack(answer.task, answer.undone?.choice ?? null);
       } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
         this.say("error", error.message);
       }
     }
@@ -395,13 +401,14 @@
         beat();
       });
       window.addEventListener("pagehide", () => {
-        for (const task of this.held.splice(0)) this.api.releaseOnLeaving(task.id).catch(() => {});
+        this.outbox.leave();
+        for (const task of this.held.splice(0)) this.api.release(task.id).catch(() => {});
       });
       window.addEventListener("pageshow", (event) => {
         if (event.persisted) this.claim();
       });
       window.addEventListener("beforeunload", (event) => {
-        if (!this.outbox.isEmpty) event.preventDefault();
+        if (this.outbox.error) event.preventDefault();
       });
     }
 

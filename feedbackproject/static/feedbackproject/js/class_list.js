@@ -3,7 +3,6 @@
   "use strict";
 
   const DIGITS = "1234567890";
-  const MOST_WITHOUT_SEARCH = 10;
 
   const folded = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
@@ -24,14 +23,13 @@
 
   class ClassList {
     /** `onChange` hears of every new choice, `onPick` of one made with the pointer or a key of its own. */
-    constructor({ list, search, classes, onChange, onPick }) {
+    constructor({ list, search, classes, hasSearch, digitsSearch, onChange, onPick }) {
       this.list = list;
       this.search = search;
       this.onChange = onChange;
       this.onPick = onPick;
-      this.hasSearch = classes.length > MOST_WITHOUT_SEARCH;
-      // "12" must find class 12 rather than choose the first and the second.
-      this.digitsSearch = this.hasSearch && classes.some((each) => /\d/.test(each.label));
+      this.hasSearch = hasSearch;
+      this.digitsSearch = digitsSearch;
       // Where the classes are digits, each has its own key: nobody would press 1 for 0.
       this.hasOwnDigits = !this.hasSearch && classes.every((each) => /^\d$/.test(each.label))
         && new Set(classes.map((each) => each.label)).size === classes.length;

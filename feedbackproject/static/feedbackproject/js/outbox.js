@@ -52,10 +52,10 @@
     next(limit) { return this.call("next", { limit }); }
     undo() { return this.call("undo"); }
     extend(taskId) { return this.call(`${taskId}/extend`); }
-    /** The browser finishes it even when the page is gone. */
-    releaseOnLeaving(taskId) { return this.call(`${taskId}/release`, {}, { keepalive: true }); }
+    // The browser finishes what is kept alive, even when the page is gone.
+    release(taskId) { return this.call(`${taskId}/release`, {}, { keepalive: true }); }
     /** `next`: how many tasks to hold afterwards; they come back in the same answer. */
-    send(entry, next) { return this.call(`${entry.task.id}/${entry.kind}`, { ...entry.body, next }); }
+    send(entry, next) { return this.call(`${entry.task.id}/${entry.kind}`, { ...entry.body, next }, { keepalive: true }); }
   }
 
   class Outbox {
@@ -111,6 +111,11 @@
       clearTimeout(this.timer);
       this.error = null;
       this.#drain();
+    }
+
+    /** The page goes away: send at once what waits behind the first, each on its own. */
+    leave() {
+      for (const entry of this.entries.slice(this.isSending ? 1 : 0)) this.api.send(entry, 0).catch(() => {});
     }
 
     /** Resolves when nothing is on its way; false if something is stuck. */
