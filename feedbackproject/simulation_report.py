@@ -21,13 +21,17 @@ class Result:
     target
         Accuracy of the random arm at the end.
     labels_needed
-        Labels with which the active arm has that accuracy first, interpolated between rounds; infinite if never.
+        Labels with which the active arm's deployed model has that accuracy first, interpolated between rounds; infinite
+        if never.
+    labels_needed_by_newest
+        The same for the newest trained model, whether or not the gate let it pass.
     budget
         Labels of the random arm at the end.
     """
 
     target: float
     labels_needed: float
+    labels_needed_by_newest: float
     budget: int
 
     @property
@@ -71,8 +75,10 @@ def result(seeds: Seeds) -> Result | None:
     if not rows:
         return None
     target = fmean(hits.accuracy for hits in rows[-1].control)
-    needed = labels_to_reach(target, [row.labels for row in rows], [_mean(row.active) for row in rows])
-    return Result(target, needed, rows[-1].labels)
+    counts = [row.labels for row in rows]
+    needed = labels_to_reach(target, counts, [_mean(row.active) for row in rows])
+    by_newest = labels_to_reach(target, counts, [_mean(row.newest) for row in rows])
+    return Result(target, needed, by_newest, counts[-1])
 
 
 def page(title: str, seeds: Seeds, plan: Plan, *, command: str, facts: Sequence[str], chart: str) -> str:
@@ -87,19 +93,20 @@ def page(title: str, seeds: Seeds, plan: Plan, *, command: str, facts: Sequence[
         "",
     ]
     if found is not None:
-        reached = (
-            f"{found.labels_needed:.0f} labels, {found.share:.1%} of {found.budget}"
-            if math.isfinite(found.labels_needed)
-            else "no number of labels it came to"
-        )
+        reached = f"{_in_words(found.labels_needed)}, {found.share:.1%} of {found.budget}"
         lines += [
             f"The random arm ends with an accuracy of {found.target:.4f}. "
-            f"The active arm (the deployed model) has it with **{reached}**.",
+            f"The active arm (the deployed model) has it with **{reached}**. Its newest trained model, whether or not the gate "
+            f"let it pass, has it with {_in_words(found.labels_needed_by_newest)}.",
             "",
         ]
     lines += [f"![Accuracy by number of labels, mean over seeds]({chart})", "", *_curve_table(seeds), ""]
     lines += ["## Seed by seed", "", *_seed_table(seeds), "", "## Is the audit slice right?", "", *_audit_table(seeds)]
     return "\n".join(lines) + "\n"
+
+
+def _in_words(labels: float) -> str:
+    return f"{labels:.0f} labels" if math.isfinite(labels) else "no number of labels it came to"
 
 
 def chart(seeds: Seeds) -> str:
@@ -119,6 +126,7 @@ class _Row:
     labels: int
     audit_labels: float
     active: Sequence[Hits]
+    newest: Sequence[Hits]
     control: Sequence[Hits]
 
 
@@ -133,6 +141,7 @@ def _rows(seeds: Seeds) -> list[_Row]:
                 count,
                 fmean(step.audit_labels for step in steps),
                 [step.active for step in steps],
+                [step.newest for step in steps],
                 control if len(control) == len(steps) else [],
             )
         )

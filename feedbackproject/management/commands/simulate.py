@@ -76,7 +76,8 @@ class Command(BaseCommand):
             return
         self.stdout.write(
             f"\nrandom arm: accuracy {result.target:.4f} with {result.budget} labels\n"
-            f"active arm: the same with {result.labels_needed:.0f} labels, {result.share:.1%}"
+            f"active arm: the same with {result.labels_needed:.0f} labels, {result.share:.1%} "
+            f"(newest trained model: {result.labels_needed_by_newest:.0f})"
         )
 
     def _write(self, options: dict[str, Any], found: dict[int, list[Step]], facts: list[str]) -> None:
