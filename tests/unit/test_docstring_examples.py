@@ -6,10 +6,12 @@ from types import ModuleType
 import pytest
 
 from datasets.estimation import wilson
+from feedbackproject import simulation_report
 from labeling import probability, schema, splitting
 from sampling import selection
 from sampling.strategies import entropy, least_confidence, margin, uniform
-from training import gates, retraining
+from training import evaluation, gates, retraining
+from training.trainers import calibration, registry
 
 MODULES = [
     probability,
@@ -23,6 +25,10 @@ MODULES = [
     uniform,
     gates,
     retraining,
+    evaluation,
+    calibration,
+    registry,
+    simulation_report,
 ]
 
 
