@@ -46,10 +46,18 @@ CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS", "")
 ENGINES = embedded.from_environment()
 REDIS_URL = ENGINES.redis_url
 
-DATABASES = {"default": {**dj_database_url.parse(ENGINES.database_url), "CONN_HEALTH_CHECKS": True}}
-if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+_database = dj_database_url.parse(ENGINES.database_url)
+if _database["ENGINE"] != "django.db.backends.postgresql":
     raise ValueError("DATABASE_URL must name a PostgreSQL database")
-DATABASES["default"]["CONN_MAX_AGE"] = 600
+DATABASES = {
+    "default": {
+        **_database,
+        "CONN_HEALTH_CHECKS": True,
+        "CONN_MAX_AGE": 600,
+        # For the statements that ask for it (labeling.services.queue_sql); the ORM's are not prepared.
+        "OPTIONS": {"prepare_threshold": 5, **_database.get("OPTIONS", {})},
+    }
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # -- applications ---------------------------------------------------------------------------------------------

@@ -6,15 +6,18 @@ rules they keep are those of labeling.services.annotation_queue.
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Model
 from django.utils import timezone
+from psycopg import Cursor
 
 from labeling.models import Annotation, AnnotationTask, Item, PoolEntry
+
+_Value: TypeAlias = "int | str | dt.date | None"
 
 
 def _columns(model: type[Model], alias: str) -> tuple[tuple[str, ...], str]:
@@ -43,13 +46,13 @@ _CLAIM: Final = f"""
 WITH held AS (
     SELECT id FROM labeling_annotationtask
     WHERE project_id = %(project)s AND state = 'open' AND leased_to_id = %(annotator)s
-    ORDER BY priority DESC, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ORDER BY priority DESC, id LIMIT LIMIT_ FOR UPDATE SKIP LOCKED
 ), free AS (
     SELECT task.id FROM labeling_annotationtask task
     WHERE task.project_id = %(project)s AND task.state = 'open'
         AND (task.leased_to_id IS NULL OR task.leased_to_id <> %(annotator)s AND task.lease_expires_at <= %(now)s)
         AND {_MAY_BE_SERVED}
-    ORDER BY task.priority DESC, task.id LIMIT %(limit)s - (SELECT count(*) FROM held) FOR UPDATE OF task SKIP LOCKED
+    ORDER BY task.priority DESC, task.id LIMIT LIMIT_ - (SELECT count(*) FROM held) FOR UPDATE OF task SKIP LOCKED
 ), claimed AS (
     UPDATE labeling_annotationtask task SET leased_to_id = %(annotator)s, lease_expires_at = %(until)s
     WHERE task.id IN (SELECT id FROM held UNION ALL SELECT id FROM free)
@@ -68,7 +71,7 @@ FROM (SELECT task.lease_expires_at, {_MAY_BE_SERVED} AS may_be_served
 _PROJECT_AND_SCHEMA: Final = """
 SELECT task.project_id, schema.id
 FROM labeling_annotationtask task JOIN labeling_labelschema schema ON schema.project_id = task.project_id
-WHERE task.id = %s ORDER BY schema.version DESC LIMIT 1"""
+WHERE task.id = %(task)s ORDER BY schema.version DESC LIMIT 1"""
 
 _RECORD: Final = """
 WITH answered AS (
@@ -85,7 +88,7 @@ WITH answered AS (
 )
 INSERT INTO labeling_annotation
     (task_id, item_id, annotator_id, label_schema_id, answer, suggested_class, duration_ms, created_at)
-SELECT id, item_id, %(annotator)s, %(label_schema)s, %(answer)s::jsonb, %(suggested_class)s, %(duration_ms)s, %(now)s
+SELECT id, item_id, %(annotator)s, %(label_schema)s, %(answer)s::jsonb, %(suggested_class)s::text, %(duration_ms)s::int, %(now)s
 FROM answered RETURNING id, item_id"""
 
 
@@ -106,16 +109,15 @@ def claim(
     project_id: int, annotator_id: int, *, limit: int, now: dt.datetime, until: dt.datetime
 ) -> list[AnnotationTask]:
     """Lease tasks until `until`; returns them in the order to work on, with item and pool entry loaded."""
-    values: dict[str, int | dt.datetime] = {
+    values: dict[str, _Value] = {
         "project": project_id,
         "annotator": annotator_id,
         "limit": limit,
         "now": now,
         "until": until,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, values)
-        return [_claimed_task(row) for row in cursor.fetchall()]
+    # The limit stands in the statement, because the plan depends on it.
+    return [_claimed_task(row) for row in _prepared(_CLAIM.replace("LIMIT_", str(limit)), values)]
 
 
 def what_is_left(project_id: int, annotator_id: int) -> WhatIsLeft:
@@ -127,10 +129,8 @@ def what_is_left(project_id: int, annotator_id: int) -> WhatIsLeft:
 
 def project_and_schema(task_id: int) -> ProjectAndSchema | None:
     """The task's project and the label schema in force there; None without such a task."""
-    with connection.cursor() as cursor:
-        cursor.execute(_PROJECT_AND_SCHEMA, [task_id])
-        row = cursor.fetchone()
-    return ProjectAndSchema(*row) if row else None
+    rows = _prepared(_PROJECT_AND_SCHEMA, {"task": task_id})
+    return ProjectAndSchema(*rows[0]) if rows else None
 
 
 def record(annotation: Annotation) -> bool:
@@ -138,7 +138,7 @@ def record(annotation: Annotation) -> bool:
 
     One statement, hence all or nothing. Sets the annotation's id and item.
     """
-    values: dict[str, int | str | dt.datetime | dt.date | None] = {
+    values: dict[str, _Value] = {
         "task": annotation.task_id,
         "annotator": annotation.annotator_id,
         "label_schema": annotation.label_schema_id,
@@ -148,14 +148,22 @@ def record(annotation: Annotation) -> bool:
         "now": annotation.created_at,
         "today": timezone.localdate(annotation.created_at),
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_RECORD, values)
-        row = cursor.fetchone()
-    if row is None:
+    rows = _prepared(_RECORD, values)
+    if not rows:
         return False
-    annotation.pk, annotation.item_id = row
+    ((annotation.pk, annotation.item_id),) = rows
     annotation._state.adding = False
     return True
+
+
+def _prepared(statement: str, values: Mapping[str, _Value]) -> list[tuple[Any, ...]]:
+    """Execute as a prepared statement: to plan these takes PostgreSQL longer than to execute them.
+
+    Django's own cursors send the values inside the text, so they cannot prepare; hence a cursor of psycopg's on the
+    connection that Django has checked. Where OPTIONS do not allow it (a pooler that forbids it), nothing is prepared.
+    """
+    with connection.cursor() as checked, connection.wrap_database_errors, Cursor(checked.connection) as cursor:
+        return cursor.execute(statement, values, prepare=True).fetchall()
 
 
 def _claimed_task(row: Sequence[Any]) -> AnnotationTask:

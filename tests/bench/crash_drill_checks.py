@@ -48,7 +48,7 @@ def prepare(url: str, count: int) -> tuple[demo.DemoProject, list[Person]]:
 def _log_in(user: User) -> Person:
     session = import_module(settings.SESSION_ENGINE).SessionStore()
     session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.save()
     return Person(session.session_key, secrets.token_hex(16))
