@@ -164,11 +164,12 @@ def _next_alone(person: Annotator) -> float:
 
 def _leased_ahead_ratio(project: Project, person: Annotator) -> float:
     """How much slower `next` is when it has to pass 1,000 tasks that another annotator holds."""
-    free = _next_alone(person)
-    other = User.objects.create_user("holder")
     policies.new_version(project, by=None, batch_size=2 * LEASED_AHEAD + OPEN_TASKS)
     refill.execute(refill.request(project, trigger=RefillRun.Trigger.MANUAL).pk, now=timezone.now())
-    held = annotation_queue.claim(project, annotator=other, now=timezone.now(), limit=LEASED_AHEAD)
+    free = _next_alone(person)
+    held = annotation_queue.claim(
+        project, annotator=User.objects.create_user("holder"), now=timezone.now(), limit=LEASED_AHEAD
+    )
     first_free = AnnotationTask.objects.filter(state="open", leased_to=None).order_by("id")[0]
     if len(held) != LEASED_AHEAD or first_free.pk < max(task.pk for task in held):
         raise RuntimeError("the held tasks are not ahead")
