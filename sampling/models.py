@@ -71,7 +71,7 @@ class RefillRun(models.Model):
     seed = models.BigIntegerField(help_text="Seeds the random generator: the same pool and seed give the same batch.")
     replaces_open_tasks = models.BooleanField(default=False, help_text="Withdraw waiting non-audit tasks first.")
     attempts = models.PositiveSmallIntegerField(
-        default=0, help_text="How often a worker began it; more than one means that a worker died."
+        default=0, help_text="How often a worker began it; more than one means that workers died."
     )
     pool_size = models.PositiveIntegerField(null=True, blank=True)
     withdrawn_count = models.PositiveIntegerField(default=0)
@@ -89,6 +89,8 @@ class RefillRun(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        # Finds the last run that succeeded, which is asked for after every answer.
+        indexes = [models.Index(fields=["project", "state", "-id"], name="refill_run_newest")]
         constraints = [
             models.UniqueConstraint(fields=["project"], condition=Q(state="pending"), name="refill_run_one_pending"),
             models.CheckConstraint(

@@ -40,7 +40,7 @@ def check_watermark(project_id: int) -> None:
     awake(CHECK_WATERMARK, project_id)
     run = refill.request_if_needed(project_id, now=timezone.now())
     if run is not None:
-        _execute(run.pk)
+        _execute_if_possible(run.pk)
 
 
 @shared_task(name="sampling.sweep_watermarks", soft_time_limit=60, time_limit=90)
@@ -54,10 +54,14 @@ def sweep_watermarks() -> None:
 def sweep_refills() -> None:
     """Execute what is pending, because its message was lost or its worker died. A run at work is passed over."""
     for run_id in selectors.lost_runs():
-        try:
-            _execute(run_id)
-        except _TRANSIENT:
-            logger.warning("refill run %s could not be executed now; the next sweep will try", run_id, exc_info=True)
+        _execute_if_possible(run_id)
+
+
+def _execute_if_possible(run_id: int) -> None:
+    try:
+        _execute(run_id)
+    except _TRANSIENT as error:
+        logger.warning("refill run %s could not be executed now; the next sweep will try: %s", run_id, error)
 
 
 def _execute(run_id: int) -> None:

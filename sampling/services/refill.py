@@ -3,6 +3,7 @@
 See docs/algorithms/refill.md for the rules, and docs/algorithms/stochastic_acquisition.md for the draw.
 """
 
+import contextlib
 import datetime as dt
 import secrets
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Final
 
 import numpy as np
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import DatabaseError, OperationalError, transaction
+from django.db.models import F
 from numpy.typing import NDArray
 
 from labeling.errors import QueuePaused
@@ -100,25 +102,18 @@ def execute(run_id: int, *, now: dt.datetime) -> RefillRun:
     RefillRun.DoesNotExist, and OperationalError when the database failed or a pool row was locked by somebody else: the
     run is pending still.
     """
-    with transaction.atomic():
-        if (run := _lock_pending(run_id)) is None:
-            return RefillRun.objects.get(pk=run_id)
-        if not run.project.is_queue_open:
-            return run
-        run.attempts += 1
-        run.save(update_fields=["attempts"])
-        if run.attempts > MOST_ATTEMPTS:
-            return _end(run, RefillRun.State.FAILED, f"Given up: begun {MOST_ATTEMPTS} times and never ended.", now=now)
-    with transaction.atomic():
-        if (run := _lock_pending(run_id)) is None:
-            return RefillRun.objects.get(pk=run_id)
-        try:
-            with transaction.atomic():
-                message = _fill(run, now)
-        except ValueError as error:
-            run = RefillRun.objects.select_related("project", "policy").get(pk=run_id)
-            return _end(run, RefillRun.State.FAILED, str(error), now=now)
-        return _end(run, RefillRun.State.SUCCEEDED, message, now=now)
+    run = _begin(run_id, now)
+    if run.state != RefillRun.State.PENDING or not run.project.is_queue_open:
+        return run
+    try:
+        with transaction.atomic():
+            locked = _lock_pending(run_id)
+            return _fill_or_fail(locked, now) if locked else RefillRun.objects.get(pk=run_id)
+    except OperationalError:
+        # No fault of the run: it is not counted. If the database is gone altogether, it is, once.
+        with contextlib.suppress(DatabaseError):
+            RefillRun.objects.filter(pk=run_id, attempts__gt=0).update(attempts=F("attempts") - 1)
+        raise
 
 
 @transaction.atomic
@@ -126,6 +121,19 @@ def fail(run_id: int, *, message: str, now: dt.datetime) -> None:
     """End a pending run as failed, unless another worker has it."""
     if (run := _lock_pending(run_id)) is not None:
         _end(run, RefillRun.State.FAILED, message, now=now)
+
+
+@transaction.atomic
+def _begin(run_id: int, now: dt.datetime) -> RefillRun:
+    """Count the attempt before it is made, since a killed worker can count nothing; give the run up after too many."""
+    run = _lock_pending(run_id)
+    if run is None or not run.project.is_queue_open:
+        return run or RefillRun.objects.select_related("project").get(pk=run_id)
+    run.attempts += 1
+    if run.attempts > MOST_ATTEMPTS:
+        return _end(run, RefillRun.State.FAILED, f"Given up: begun {MOST_ATTEMPTS} times and never ended.", now=now)
+    run.save(update_fields=["attempts"])
+    return run
 
 
 def _lock_pending(run_id: int) -> RefillRun | None:
@@ -142,6 +150,16 @@ def _end(run: RefillRun, state: RefillRun.State, message: str, *, now: dt.dateti
     run.state, run.message, run.finished_at = state, message[:longest], now
     run.save()
     return run
+
+
+def _fill_or_fail(run: RefillRun, now: dt.datetime) -> RefillRun:
+    try:
+        with transaction.atomic():
+            message = _fill(run, now)
+    except ValueError as error:
+        untouched = RefillRun.objects.get(pk=run.pk)
+        return _end(untouched, RefillRun.State.FAILED, str(error), now=now)
+    return _end(run, RefillRun.State.SUCCEEDED, message, now=now)
 
 
 def _fill(run: RefillRun, now: dt.datetime) -> str:

@@ -142,7 +142,7 @@ def test_a_replacing_run_rather_tries_again_than_waits_for_a_locked_item(project
         with pytest.raises(OperationalError):
             in_another_session(partial(execute, run))
     run.refresh_from_db()
-    assert (run.state, AnnotationTask.objects.filter(state="open").count()) == (State.PENDING, 10)
+    assert (run.state, run.attempts, AnnotationTask.objects.filter(state="open").count()) == (State.PENDING, 0, 10)
     tasks.sweep_refills()
     assert_filled_once(run, 11)
 
