@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from labeling.models import (
     Annotation,
     AnnotationTask,
+    AnnotatorDay,
     ApiKey,
     IdempotentRequest,
     Item,
@@ -125,6 +126,14 @@ class SkipAdmin(FactAdmin):
     list_select_related = ["annotator"]
     search_fields = ["annotator__username"]
     ordering = ["-id"]
+
+
+@admin.register(AnnotatorDay)
+class AnnotatorDayAdmin(FactAdmin):
+    list_display = ["project", "annotator", "day", "answered"]
+    list_select_related = ["project", "annotator"]
+    search_fields = ["annotator__username"]
+    ordering = ["-day", "id"]
 
 
 @admin.register(IdempotentRequest)

@@ -68,7 +68,7 @@ def find_problems(
     """
     _require_matrix(probabilities)
     problem = np.zeros(len(probabilities), dtype=np.uint8)
-    with np.errstate(invalid="ignore"):  # infinity minus infinity is a NaN, and refused as any other
+    with np.errstate(invalid="ignore", over="ignore"):  # a sum that is NaN or infinite is refused below
         sums = probabilities.sum(axis=1, dtype=np.float64)
     # Written so that a NaN, which compares false with everything, falls on the refused side.
     is_bad = ~((np.abs(sums - 1.0) <= tolerance) & (probabilities.min(axis=1) >= 0.0))

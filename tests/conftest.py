@@ -1,10 +1,5 @@
 """Starts the embedded engines of the tests and offers a project with the people around it."""
 
-import os
-from pathlib import Path
-
-os.environ.setdefault("FEEDBACK_VAR_DIR", str(Path(__file__).resolve().parent.parent / "var" / "test"))
-
 import pytest
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient

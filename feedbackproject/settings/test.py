@@ -1,5 +1,11 @@
 """Settings of the tests: the same engines under their own directory, cheap password hashes, plain static files."""
 
+import os
+from pathlib import Path
+
+# Before the base settings work out where everything is: tests never touch the data of `make run`.
+os.environ.setdefault("FEEDBACK_VAR_DIR", str(Path(__file__).resolve().parents[2] / "var" / "test"))
+
 from feedbackproject.settings.base import *  # noqa: F403  a settings file extends another one in Django
 
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405  threads of the live server must not keep the database in use

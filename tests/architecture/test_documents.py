@@ -9,7 +9,11 @@ from celery import current_app
 from feedbackproject import celery, receivers, schedule
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SOURCES = [path for app in ("feedbackproject", "labeling", "datasets", "sampling", "training") for path in (ROOT / app).rglob("*.py")]
+SOURCES = [
+    path
+    for app in ("feedbackproject", "labeling", "datasets", "sampling", "training")
+    for path in (ROOT / app).rglob("*.py")
+]
 
 
 def test_operations_lists_exactly_the_environment_variables_that_are_read() -> None:

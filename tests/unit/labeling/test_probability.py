@@ -3,7 +3,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -144,6 +144,7 @@ def test_packing_and_unpacking_returns_the_validated_rows(
     np.testing.assert_array_equal(unpack_many(b"".join(blobs), rows.shape[1]), rows)
 
 
+@example(np.full((1, 3), 6e307))  # the sum overflows
 @given(
     hnp.arrays(
         np.float64,
