@@ -108,8 +108,7 @@ def _score_group(group: _Group, rows: Sequence[Row], scores: Scores) -> None:
     if not group.vectors:
         return
     matrix = np.array(group.vectors, dtype=np.float64)
-    with np.errstate(over="ignore"):  # a sum that overflows to infinity is not 1 either
-        is_bad, problems = probability.find_problems(matrix)
+    is_bad, problems = probability.find_problems(matrix)
     for index in np.flatnonzero(is_bad):
         position, problem = group.positions[index], RowProblem(problems[index])
         scores.refused[position] = RowError(_CODES[problem], _message(problem, matrix[index]), rows[position].key)

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from labeling import models, selectors
-from labeling.models import Annotation, AnnotationTask, IdempotentRequest, Item, Project, Skip
+from labeling.models import Annotation, AnnotationTask, AnnotatorDay, IdempotentRequest, Item, Project, Skip
 from labeling.services import intake
 from tests.factories.labeling import item_row, model_version, prediction_part
 
@@ -27,6 +27,7 @@ def everything(project: Project, owner: User, secret_key: str) -> None:
     schema = selectors.current_schema(project)
     Annotation.objects.create(task=task, item=item, annotator=owner, label_schema=schema, answer={"choice": "cat"})
     Skip.objects.create(task=task, annotator=owner)
+    AnnotatorDay.objects.create(project=project, annotator=owner, day=NOW.date())
     IdempotentRequest.objects.create(project=project, endpoint="items", key="k")
 
 
