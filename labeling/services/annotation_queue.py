@@ -15,7 +15,7 @@ import msgspec
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from labeling import news, schema, selectors
@@ -111,17 +111,19 @@ def enqueue(
 
 
 @transaction.atomic
-def withdraw_open(project: Project, *, keep_audit: bool, now: dt.datetime) -> int:
+def withdraw_open(project: Project, *, now: dt.datetime) -> int:
     """Withdraw the tasks that wait for an annotator and give their items back to the pool; return how many.
 
-    Leased tasks stay with their annotators; so do audit tasks if asked, since it takes no model to draw them. Tasks
-    that are being claimed at this moment are passed over. Locks tasks, then their pool rows in the order of item ids.
+    Leased tasks stay with their annotators, and audit tasks that somebody skipped stay open: an audit slice that loses
+    what is hard to answer is no random sample. Other audit tasks go back, to be drawn at random again: kept, they would
+    pile up at every withdrawal and outgrow their share. Tasks that are being claimed at this moment are passed over.
+    Locks tasks, then their pool rows in the order of item ids.
     """
-    waiting = AnnotationTask.objects.filter(project=project, state=AnnotationTask.State.OPEN).exclude(
-        leased_to__isnull=False, lease_expires_at__gt=now
+    waiting = (
+        AnnotationTask.objects.filter(project=project, state=AnnotationTask.State.OPEN)
+        .exclude(leased_to__isnull=False, lease_expires_at__gt=now)
+        .exclude(Exists(Skip.objects.filter(task=OuterRef("pk"))), is_audit=True)
     )
-    if keep_audit:
-        waiting = waiting.filter(is_audit=False)
     locked = list(waiting.select_for_update(skip_locked=True).values_list("pk", "item_id"))
     AnnotationTask.objects.filter(pk__in=[pk for pk, _ in locked]).update(
         state=AnnotationTask.State.WITHDRAWN, closed_at=now, leased_to=None, lease_expires_at=None
@@ -239,6 +241,33 @@ def submit(
             queue_sql.record(annotation)
     news.tell(news.annotation_recorded, project_id=of.project_id)
     return annotation
+
+
+@transaction.atomic
+def submit_and_claim(
+    task_id: int,
+    *,
+    project: Project,
+    annotator: User,
+    answer: object,
+    now: dt.datetime,
+    limit: int,
+    duration_ms: int | None = None,
+    suggested_class: str = "",
+) -> tuple[Annotation, list[AnnotationTask]]:
+    """`submit`, then `claim` unless the queue is paused or nothing is wanted: one commit, so one wait for the disk."""
+    annotation = submit(
+        task_id,
+        project=project,
+        annotator=annotator,
+        answer=answer,
+        now=now,
+        duration_ms=duration_ms,
+        suggested_class=suggested_class,
+    )
+    if limit == 0 or not project.is_queue_open:
+        return annotation, []
+    return annotation, claim(project, annotator=annotator, now=now, limit=limit)
 
 
 @transaction.atomic

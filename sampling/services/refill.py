@@ -169,7 +169,7 @@ def _fill(run: RefillRun, now: dt.datetime) -> str:
     run.model_version = champion
     run.replaces_open_tasks |= _is_stale(project, champion)
     if run.replaces_open_tasks:
-        run.withdrawn_count = annotation_queue.withdraw_open(project, keep_audit=True, now=now)
+        run.withdrawn_count = annotation_queue.withdraw_open(project, now=now)
     size = policy.batch_size - servable_tasks().filter(project=project).count()
     if size <= 0:
         return "The queue is full."

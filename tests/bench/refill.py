@@ -49,7 +49,7 @@ def _refill(project: Project) -> tuple[float, RefillRun]:
     seconds = time.perf_counter() - begin
     if (run.state, run.selected_count, run.pool_size) != (RefillRun.State.SUCCEEDED, 100, POOL):
         raise RuntimeError(f"{run.state}: {run.selected_count} of {run.pool_size}, {run.message}")
-    annotation_queue.withdraw_open(project, keep_audit=False, now=timezone.now())
+    annotation_queue.withdraw_open(project, now=timezone.now())
     return seconds, run
 
 

@@ -131,27 +131,30 @@ def test_withdraw_open_takes_back_what_waits_and_leaves_what_is_leased(project: 
     assert claim(project, annotator, now=NOW - 2 * LEASE, limit=2) == [leased.pk, expired.pk]
     annotation_queue.claim(project, annotator=annotator, now=NOW, limit=1)
 
-    assert annotation_queue.withdraw_open(project, keep_audit=True, now=NOW) == 2
+    assert annotation_queue.withdraw_open(project, now=NOW) == 2
 
     states = dict(AnnotationTask.objects.values_list("pk", "state"))
     assert states == {leased.pk: "open", expired.pk: "withdrawn", free.pk: "withdrawn"}
     assert [pool_state(task) for task in (leased, expired, free)] == [1, 0, 0]
 
 
-def test_withdraw_open_keeps_audit_tasks_when_asked(project: Project) -> None:
-    items = make.pool(project, 2)
-    tasks = [make.new_task(items[0], is_audit=True), make.new_task(items[1])]
-    annotation_queue.enqueue(project, tasks, batch=uuid.uuid4(), pool_size=2, now=NOW)
+def test_withdraw_open_keeps_an_audit_task_that_somebody_skipped(project: Project, annotator: User) -> None:
+    items = make.pool(project, 4)
+    tasks = [make.new_task(item, is_audit=rank < 2) for rank, item in enumerate(items)]
+    annotation_queue.enqueue(project, tasks, batch=uuid.uuid4(), pool_size=4, now=NOW)
+    for task_id in claim(project, annotator, limit=4)[::2]:
+        annotation_queue.skip(task_id, annotator=annotator, now=NOW)
+    for task in AnnotationTask.objects.filter(leased_to=annotator):
+        annotation_queue.release(task.pk, annotator=annotator, now=NOW)
 
-    assert annotation_queue.withdraw_open(project, keep_audit=True, now=NOW) == 1
-    assert AnnotationTask.objects.get(state="open").is_audit
-    assert annotation_queue.withdraw_open(project, keep_audit=False, now=NOW) == 1
-    assert not AnnotationTask.objects.filter(state="open").exists()
+    assert annotation_queue.withdraw_open(project, now=NOW) == 3
+
+    assert AnnotationTask.objects.get(state="open").item_id == items[0].pk
 
 
 def test_a_withdrawn_item_can_be_drawn_again(project: Project) -> None:
     (task,) = make.queue(project, 1)
-    annotation_queue.withdraw_open(project, keep_audit=True, now=NOW)
+    annotation_queue.withdraw_open(project, now=NOW)
     assert annotation_queue.enqueue(project, [make.new_task(task.item)], batch=uuid.uuid4(), pool_size=1, now=NOW) == 1
 
 
@@ -359,7 +362,7 @@ def test_answering_what_another_answered_is_refused(project: Project, annotator:
 def test_answering_a_withdrawn_task_is_refused(project: Project, annotator: User) -> None:
     task = claimed(project, annotator)
     annotation_queue.release(task.pk, annotator=annotator, now=NOW)
-    annotation_queue.withdraw_open(project, keep_audit=True, now=NOW)
+    annotation_queue.withdraw_open(project, now=NOW)
     assert_refused(TaskClosed, annotation_queue.submit, task.pk, annotator=annotator, answer=CAT, now=NOW)
 
 
@@ -404,7 +407,7 @@ def test_a_skipped_task_stays_open_for_others_only(project: Project, annotator: 
 def test_a_skipped_item_is_not_served_again_under_another_task(project: Project, annotator: User) -> None:
     task = claimed(project, annotator)
     annotation_queue.skip(task.pk, annotator=annotator, now=NOW)
-    annotation_queue.withdraw_open(project, keep_audit=True, now=NOW)
+    annotation_queue.withdraw_open(project, now=NOW)
     annotation_queue.enqueue(project, [make.new_task(task.item)], batch=uuid.uuid4(), pool_size=1, now=NOW)
     assert claim(project, annotator) == []
 

@@ -142,7 +142,7 @@ def test_withdrawing_passes_over_a_task_that_is_being_claimed(project: Project, 
     first, second = make.queue(project, 2)
     with transaction.atomic():
         assert claim(project, annotator) == [first.pk]
-        withdrawn = in_another_session(partial(annotation_queue.withdraw_open, project, keep_audit=True, now=NOW))
+        withdrawn = in_another_session(partial(annotation_queue.withdraw_open, project, now=NOW))
     assert withdrawn == 1
     assert dict(AnnotationTask.objects.values_list("pk", "state")) == {first.pk: "open", second.pk: "withdrawn"}
 

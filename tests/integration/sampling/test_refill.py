@@ -94,12 +94,12 @@ def test_the_same_pool_and_seed_give_the_same_batch(project: Project) -> None:
     """Also when rows were rewritten, so that the database hands them out in another order."""
     items = make.scored_pool(project, 300)
     first = [(task.item_id, task.propensity, task.is_audit) for task in tasks_of(run_refill(project, seed=5))]
-    annotation_queue.withdraw_open(project, keep_audit=False, now=NOW)
+    annotation_queue.withdraw_open(project, now=NOW)
     for item in items[::-3]:
         PoolEntry.objects.filter(item=item).update(state=PoolEntry.State.AVAILABLE)
 
     again = [(task.item_id, task.propensity, task.is_audit) for task in tasks_of(run_refill(project, seed=5))]
-    annotation_queue.withdraw_open(project, keep_audit=False, now=NOW)
+    annotation_queue.withdraw_open(project, now=NOW)
     other = [(task.item_id, task.propensity, task.is_audit) for task in tasks_of(run_refill(project, seed=6))]
 
     assert again == first
@@ -215,17 +215,15 @@ def test_the_average_is_defined_at_its_edges() -> None:
 # -- replacing ---------------------------------------------------------------------------------------------------
 
 
-def test_a_refill_on_request_replaces_what_waits_but_no_audit_task(project: Project, annotator: User) -> None:
+def test_a_refill_on_request_replaces_what_waits_but_not_what_is_leased(project: Project, annotator: User) -> None:
     make.scored_pool(project, 300, buckets=[number * 40 for number in range(250)] + [5000] * 50)
     first = run_refill(project)
     (leased,) = annotation_queue.claim(project, annotator=annotator, now=NOW)
 
     second = run_refill(project, seed=2, replaces_open_tasks=True)
 
-    kept = AnnotationTask.objects.filter(batch=first.batch, state="open")
-    assert all(task.is_audit or task.pk == leased.pk for task in kept)
-    assert second.withdrawn_count == 100 - kept.count() > 0
-    assert second.selected_count == second.withdrawn_count
+    assert AnnotationTask.objects.get(batch=first.batch, state="open") == leased
+    assert second.withdrawn_count == second.selected_count == 99
     assert AnnotationTask.objects.filter(state="open").count() == 100
 
 
@@ -290,7 +288,7 @@ def test_a_run_waits_while_the_queue_is_paused(project: Project) -> None:
 def test_a_broken_prediction_fails_the_run_by_name_and_changes_nothing(project: Project) -> None:
     items = make.scored_pool(project, 50)
     run_refill(project)
-    annotation_queue.withdraw_open(project, keep_audit=False, now=NOW)
+    annotation_queue.withdraw_open(project, now=NOW)
     PoolEntry.objects.filter(item=items[30]).update(probabilities=pack(np.array([0.5, 0.9, 0.1])))
     before = list(AnnotationTask.objects.values())
 
