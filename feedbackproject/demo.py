@@ -18,11 +18,12 @@ import numpy as np
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
-from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_digits
 
-from labeling.models import ApiKey, Item, Membership, Prediction, Project
+from feedbackproject import known_labels
+from labeling.models import ApiKey, Item, Membership, PoolEntry, Prediction, Project
 from labeling.services import api_keys, projects
+from labeling.splitting import bucket_of, is_in_audit_reserve
 from training.trainers import registry
 
 EXAMPLES_PER_CLASS = 3
@@ -50,16 +51,6 @@ class DemoProject:
     @property
     def keys(self) -> list[str]:
         return [f"{self.slug}-{index:04d}" for index in range(len(self.payloads))]
-
-    def seed_rows(self) -> NDArray[np.int64]:
-        """The few rows the app's own first model was trained on; they are not in the pool."""
-        rng = np.random.default_rng(SEED)
-        labels = np.asarray(self.labels)
-        chosen = [rng.choice(np.flatnonzero(labels == label), EXAMPLES_PER_CLASS, replace=False) for label in np.unique(labels)]
-        return np.sort(np.concatenate(chosen))
-
-    def pool_rows(self) -> NDArray[np.int64]:
-        return np.setdiff1d(np.arange(len(self.payloads)), self.seed_rows())
 
 
 def digits() -> DemoProject:
@@ -170,7 +161,7 @@ def _ensure_project(demo: DemoProject, owner: User, annotator: User) -> Project:
 
 
 def is_complete(demo: DemoProject) -> bool:
-    expected = len(demo.pool_rows())
+    expected = len(demo.payloads)
     project = Project.objects.filter(slug=demo.slug).first()
     return (
         project is not None
@@ -179,12 +170,25 @@ def is_complete(demo: DemoProject) -> bool:
     )
 
 
-def first_predictions(demo: DemoProject) -> tuple[list[str], NDArray[np.float32]]:
-    """Class order and probabilities (pool rows x classes) of a model that saw three examples a class."""
-    seen = demo.seed_rows()
-    trainer = registry.choose([demo.payloads[row] for row in seen])
-    model = trainer.fit([demo.payloads[row] for row in seen], [demo.labels[row] for row in seen], seed=SEED)
-    return list(model.classes), model.predict_proba([demo.payloads[row] for row in demo.pool_rows()])
+def _first_examples(demo: DemoProject, project: Project) -> list[int]:
+    """Rows the app's own first model was trained on: a few of each class, none from the audit reserve."""
+    rng = np.random.default_rng(SEED)
+    is_free = np.array([not is_in_audit_reserve(bucket_of(project.pk, key)) for key in demo.keys])
+    labels = np.asarray(demo.labels)
+    chosen = [
+        rng.choice(np.flatnonzero((labels == label) & is_free), EXAMPLES_PER_CLASS, replace=False)
+        for label in np.unique(labels)
+    ]
+    return sorted(np.concatenate(chosen).tolist())
+
+
+def _record_first_labels(demo: DemoProject, project: Project, rows: Sequence[int], owner: User) -> None:
+    """The team brings the labels along that its first model learned from."""
+    ids = dict(
+        Item.objects.filter(project=project, pool_entry__state=PoolEntry.State.AVAILABLE).values_list("key", "pk")
+    )
+    classes = {ids[demo.keys[row]]: demo.labels[row] for row in rows if demo.keys[row] in ids}
+    known_labels.record(project, classes, annotator=owner)
 
 
 def load(demo: DemoProject, *, url: str, owner: User, annotator: User) -> bool:
@@ -192,31 +196,34 @@ def load(demo: DemoProject, *, url: str, owner: User, annotator: User) -> bool:
     if is_complete(demo):
         return False
     project = _ensure_project(demo, owner, annotator)
+    # A queue that is filled before the model has spoken would be drawn twice.
+    projects.pause_queue(project, now=timezone.now())
     made = api_keys.create(project, name="demo app", kind=ApiKey.Kind.SECRET, by=owner)
     api = Api(url, made.key)
     try:
-        rows, keys = demo.pool_rows(), demo.keys
-        api.post_rows(
-            f"projects/{demo.slug}/items?results=errors",
-            ({"key": keys[row], "payload": demo.payloads[row]} for row in rows),
-        )
-        classes, probabilities = first_predictions(demo)
+        items = ({"key": key, "payload": payload} for key, payload in zip(demo.keys, demo.payloads, strict=True))
+        api.post_rows(f"projects/{demo.slug}/items?results=errors", items)
+        rows = _first_examples(demo, project)
+        payloads = [demo.payloads[row] for row in rows]
+        model = registry.choose(payloads).fit(payloads, [demo.labels[row] for row in rows], seed=SEED)
         if not project.model_versions.filter(name=demo.model_name).exists():
             version = {
                 "name": demo.model_name,
-                "classes": classes,
+                "classes": list(model.classes),
                 "description": f"The app's first model, trained on {EXAMPLES_PER_CLASS} examples a class.",
             }
             api.post(f"projects/{demo.slug}/model-versions", json.dumps(version).encode())
-        api.post_rows(
-            f"projects/{demo.slug}/predictions?results=errors",
-            (
-                {"key": keys[row], "model_version": demo.model_name, "probabilities": [float(p) for p in line]}
-                for row, line in zip(rows, probabilities, strict=True)
-            ),
+        probabilities = model.predict_proba(demo.payloads)
+        predictions = (
+            {"key": key, "model_version": demo.model_name, "probabilities": line.tolist()}
+            for key, line in zip(demo.keys, probabilities, strict=True)
         )
+        api.post_rows(f"projects/{demo.slug}/predictions?results=errors", predictions)
+        projects.resume_queue(project)
+        _record_first_labels(demo, project, rows, owner)
         api.post(f"projects/{demo.slug}/refills", b"{}")
     finally:
+        projects.resume_queue(project)
         api_keys.revoke(made.api_key, now=timezone.now())
     return True
 

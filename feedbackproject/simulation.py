@@ -8,7 +8,6 @@ import datetime as dt
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from uuid import uuid4
 
 import numpy as np
 from django.conf import settings
@@ -20,10 +19,10 @@ from numpy.typing import NDArray
 from datasets import selectors as datasets_selectors
 from datasets.estimation.wilson import Estimate, proportion_interval
 from datasets.services import accept
+from feedbackproject import known_labels
 from labeling import selectors
-from labeling.models import AnnotationTask, Item, Membership, ModelVersion, Project
+from labeling.models import Item, Membership, ModelVersion, Project
 from labeling.services import annotation_queue, projects
-from labeling.services.annotation_queue import NewTask
 from labeling.splitting import is_in_audit_reserve
 from sampling.models import RefillRun
 from sampling.services import refill
@@ -169,11 +168,17 @@ class Simulation:
             self._label_start_set()
             yield self._trained()
         else:
+            labelled = datasets_selectors.current_labels(self.project).filter(is_audit=False)
+            self._begin_control_with(sorted(labelled.values_list("item__key", flat=True)))
             yield self._measured(newest=None, is_promoted=False)
         while (missing := self.plan.labels - self._label_count()) > 0:
             if self._answer(min(missing, self.plan.round_size)) == 0:
                 return
             yield self._trained()
+
+    def _begin_control_with(self, keys: Sequence[str]) -> None:
+        """Both arms begin with the labels that were there before."""
+        self._control_order = [*keys, *(key for key in self._control_order if key not in set(keys))]
 
     # -- people ---------------------------------------------------------------------------------------------------
 
@@ -183,21 +188,10 @@ class Simulation:
         chosen: list[str] = []
         for label in self.classes:
             chosen += self._start_rng.permutation(keys[labels == label])[: self.plan.start_per_class].tolist()
-        # The control arm begins with the same examples.
-        self._control_order = chosen + [key for key in self._control_order if key not in set(chosen)]
+        self._begin_control_with(chosen)
         ids = dict(Item.objects.filter(project=self.project, key__in=chosen).values_list("key", "pk"))
-        tasks = [
-            NewTask(
-                item_id=ids[key], reason=AnnotationTask.Reason.MANUAL, informativeness=None, propensity=None,
-                is_audit=False, draw_rank=rank, model_version_id=None,
-            )
-            for rank, key in enumerate(chosen)
-        ]  # fmt: skip
-        annotation_queue.enqueue(self.project, tasks, batch=uuid4(), pool_size=len(self._by_key), now=timezone.now())
-        answered = self._answer_open(len(chosen))
-        accept.accept_pending(self.project.pk, now=timezone.now())
-        if answered != len(chosen):
-            raise SimulationError(f"only {answered} of {len(chosen)} first examples could be labelled")
+        answers = {ids[key]: self._answers[key] for key in chosen}
+        known_labels.record(self.project, answers, annotator=self._annotator)
 
     def _answer(self, count: int) -> int:
         """Answer so many tasks, drawn anew first, and accept the labels; return how many there were."""
