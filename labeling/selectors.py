@@ -20,13 +20,6 @@ def current_schema(project: Project) -> LabelSchema:
     return LabelSchema.objects.filter(project=project).latest("version")
 
 
-def current_schema_version(project: Project) -> int:
-    """The number of `current_schema`, without its definition."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT max(version) FROM labeling_labelschema WHERE project_id = %s", [project.pk])
-        return int(cursor.fetchone()[0])
-
-
 def parsed(label_schema: LabelSchema) -> schema.SingleChoice:
     """The stored row in the form that knows classes and answers."""
     return schema.parse_definition({**label_schema.definition, "kind": label_schema.kind})
@@ -81,8 +74,8 @@ _SHOWN_PROBABILITIES = 5
 _CLEAR_MARGIN = 0.3
 """Distance of the two best classes from which on the model is called sure enough to name one."""
 
-_QUEUE_COUNTS = """
-SELECT count(*), count(*) FILTER (WHERE leased_to_id IS NOT NULL AND lease_expires_at > %(now)s),
+_QUEUE_STATE = """
+SELECT (SELECT max(version) FROM labeling_labelschema WHERE project_id = %(project)s), count(*), count(*) FILTER (WHERE leased_to_id IS NOT NULL AND lease_expires_at > %(now)s),
     coalesce((SELECT answered FROM labeling_annotatorday
               WHERE project_id = %(project)s AND annotator_id = %(annotator)s AND day = %(today)s), 0)
 FROM labeling_annotationtask WHERE project_id = %(project)s AND state = 'open'"""
@@ -98,6 +91,14 @@ class QueueCounts:
 
 
 @dataclass(frozen=True)
+class QueueState:
+    """What stands beside the tasks that an annotator gets."""
+
+    label_schema_version: int
+    counts: QueueCounts
+
+
+@dataclass(frozen=True)
 class Suggestion:
     """What the champion says of an item; `probabilities` are those of the best classes, best first."""
 
@@ -107,7 +108,11 @@ class Suggestion:
 
 
 def queue_counts(project: Project, *, annotator: User, now: dt.datetime) -> QueueCounts:
-    """The figures beside the task, in one statement; it walks the open tasks, which are few."""
+    return queue_state(project, annotator=annotator, now=now).counts
+
+
+def queue_state(project: Project, *, annotator: User, now: dt.datetime) -> QueueState:
+    """One statement; it walks the open tasks, which are few."""
     values: dict[str, int | dt.datetime | dt.date] = {
         "project": project.pk,
         "annotator": annotator.pk,
@@ -115,8 +120,9 @@ def queue_counts(project: Project, *, annotator: User, now: dt.datetime) -> Queu
         "today": timezone.localdate(now),
     }
     with connection.cursor() as cursor:
-        cursor.execute(_QUEUE_COUNTS, values)
-        return QueueCounts(*cursor.fetchone())
+        cursor.execute(_QUEUE_STATE, values)
+        version, *counts = cursor.fetchone()
+        return QueueState(version, QueueCounts(*counts))
 
 
 def servable_tasks() -> QuerySet[AnnotationTask]:

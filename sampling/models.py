@@ -69,7 +69,7 @@ class RefillRun(models.Model):
     trigger = models.CharField(max_length=16, choices=Trigger)
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     seed = models.BigIntegerField(help_text="Seeds the random generator: the same pool and seed give the same batch.")
-    replaces_open_tasks = models.BooleanField(default=False, help_text="Withdraw waiting non-audit tasks first.")
+    replaces_open_tasks = models.BooleanField(default=False, help_text="Withdraw first what waits for an annotator.")
     attempts = models.PositiveSmallIntegerField(
         default=0, help_text="How often a worker began it; more than one means that workers died."
     )

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from labeling import selectors
 from labeling.models import AnnotationTask
 from labeling.schema import JSONValue
-from labeling.selectors import QueueCounts
+from labeling.selectors import QueueState
 from labeling.services.annotation_queue import NothingReason, NothingServed
 
 MOST_TASKS = 10
@@ -82,10 +82,11 @@ def _suggestion(task: AnnotationTask) -> SuggestionOnTheWire | None:
 
 
 def served_on_the_wire(
-    tasks: Sequence[AnnotationTask], label_schema_version: int, counts: QueueCounts, nothing: NothingServed | None
+    tasks: Sequence[AnnotationTask], state: QueueState, nothing: NothingServed | None
 ) -> ServedOnTheWire:
+    counts = state.counts
     return {
-        "tasks": [task_on_the_wire(task, label_schema_version) for task in tasks],
+        "tasks": [task_on_the_wire(task, state.label_schema_version) for task in tasks],
         "counts": {"open": counts.open, "leased": counts.leased, "answered_today": counts.answered_today},
         "reason": nothing.reason if nothing else None,
         "first_free_at": nothing.first_free_at if nothing else None,

@@ -28,6 +28,7 @@ from labeling.api.task_serializers import (
 )
 from labeling.edges import IdCursorPagination, ProjectView
 from labeling.errors import NotAllowed
+from labeling.models import AnnotationTask
 from labeling.services import annotation_queue
 
 
@@ -65,15 +66,16 @@ class AnnotatorView(ProjectView):
             raise NotAllowed("Annotations are made by people, not with an API key.", code="permission_denied")
         return self.caller.user
 
-    def serve(self, limit: int, now: dt.datetime) -> ServedOnTheWire:
-        """Lease up to `limit` tasks and say what is going on; say why, if there is none."""
+    def claim(self, limit: int, now: dt.datetime) -> list[AnnotationTask]:
+        if not self.project.is_queue_open:
+            return []
+        return annotation_queue.claim(self.project, annotator=self.annotator, now=now, limit=limit)
+
+    def served(self, tasks: list[AnnotationTask], now: dt.datetime) -> ServedOnTheWire:
+        """The claimed tasks, what is going on, and why there is no task, if there is none."""
         annotator, project = self.annotator, self.project
-        tasks = (
-            annotation_queue.claim(project, annotator=annotator, now=now, limit=limit) if project.is_queue_open else []
-        )
         nothing = None if tasks else annotation_queue.why_nothing(project, annotator=annotator, now=now)
-        counts = selectors.queue_counts(project, annotator=annotator, now=now)
-        return served_on_the_wire(tasks, selectors.current_schema_version(project), counts, nothing)
+        return served_on_the_wire(tasks, selectors.queue_state(project, annotator=annotator, now=now), nothing)
 
 
 class NextTasks(AnnotatorView):
@@ -94,7 +96,8 @@ class NextTasks(AnnotatorView):
             data = {"limit": request.query_params["limit"], **data}
         wanted = WantedSerializer(data=data)
         wanted.is_valid(raise_exception=True)
-        return Response(self.serve(wanted.validated_data["limit"], timezone.now()))
+        now = timezone.now()
+        return Response(self.served(self.claim(wanted.validated_data["limit"], now), now))
 
 
 class SubmitTask(AnnotatorView):
@@ -112,16 +115,17 @@ class SubmitTask(AnnotatorView):
         form = AnswerSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         given, now = form.validated_data, timezone.now()
-        annotation = annotation_queue.submit(
+        annotation, tasks = annotation_queue.submit_and_claim(
             task_id,
             project=self.project,
             annotator=self.annotator,
             answer=given["answer"],
             duration_ms=given["duration_ms"],
             suggested_class=given["suggested_class"],
+            limit=given["next"],
             now=now,
         )
-        served = self.serve(given["next"], now) if given["next"] else None
+        served = self.served(tasks, now) if given["next"] else None
         return Response({"annotation_id": annotation.pk, "next": served}, status=status.HTTP_201_CREATED)
 
 
@@ -135,7 +139,7 @@ class SkipTask(AnnotatorView):
         form.is_valid(raise_exception=True)
         given, now = form.validated_data, timezone.now()
         annotation_queue.skip(task_id, project=self.project, annotator=self.annotator, reason=given["reason"], now=now)
-        return Response({"next": self.serve(given["next"], now) if given["next"] else None})
+        return Response({"next": self.served(self.claim(given["next"], now), now) if given["next"] else None})
 
 
 class ReleaseTask(AnnotatorView):
@@ -162,5 +166,5 @@ class UndoAnswer(AnnotatorView):
         """The task is leased to you again. 409 `nothing_to_undo` if there is no recent answer of yours."""
         task = annotation_queue.undo(self.project, annotator=self.annotator, now=timezone.now())
         undone = selectors.last_withdrawn(task, annotator=self.annotator)
-        version = selectors.current_schema_version(self.project)
+        version = selectors.current_schema(self.project).version
         return Response({"task": task_on_the_wire(task, version), "undone": undone.answer})

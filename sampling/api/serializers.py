@@ -35,7 +35,7 @@ class PolicyChangesSerializer(serializers.Serializer[None]):
 
 class NewRefillSerializer(serializers.Serializer[None]):
     replaces_open_tasks = serializers.BooleanField(
-        required=False, default=False, help_text="Withdraw what waits first, audit tasks and leased ones excepted."
+        required=False, default=False, help_text="Withdraw first what waits for an annotator."
     )
     seed = serializers.IntegerField(
         required=False,
