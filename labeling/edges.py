@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import User
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
@@ -13,7 +13,7 @@ from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from labeling import access
+from labeling import access, prepared
 from labeling.access import Capability
 from labeling.errors import InvalidInput, NotAllowed, NotFound
 from labeling.models import ApiKey, Project
@@ -34,7 +34,7 @@ _PROJECT_FIELDS = tuple(field.attname for field in Project._meta.concrete_fields
 _MEMBERSHIP = f"""
 SELECT membership.role, {", ".join(f"project.{field.column}" for field in Project._meta.concrete_fields)}
 FROM labeling_project project JOIN labeling_membership membership ON membership.project_id = project.id
-WHERE project.slug = %s AND membership.user_id = %s"""  # noqa: S608 - the model's own columns
+WHERE project.slug = %(slug)s AND membership.user_id = %(user)s"""  # noqa: S608 - the model's own columns
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,8 @@ def caller_for(request: Request | HttpRequest, slug: str) -> Caller:
 
 def _membership(slug: str, user: User) -> tuple[Project, str] | None:
     """The project and the person's role in it. Every request begins with this, so it is one statement, written out."""
-    with connection.cursor() as cursor:
-        cursor.execute(_MEMBERSHIP, [slug, user.pk])
-        row = cursor.fetchone()
-    return (Project.from_db(DEFAULT_DB_ALIAS, _PROJECT_FIELDS, row[1:]), row[0]) if row else None
+    rows = prepared.fetch(_MEMBERSHIP, {"slug": slug, "user": user.pk})
+    return (Project.from_db(DEFAULT_DB_ALIAS, _PROJECT_FIELDS, rows[0][1:]), rows[0][0]) if rows else None
 
 
 def require(caller: Caller, capability: Capability) -> None:

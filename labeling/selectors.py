@@ -6,11 +6,10 @@ from functools import lru_cache
 
 import numpy as np
 from django.contrib.auth.models import User
-from django.db import connection
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from labeling import schema
+from labeling import prepared, schema
 from labeling.models import Annotation, AnnotationTask, LabelSchema, Membership, ModelVersion, PoolEntry, Project, Skip
 from labeling.probability import unpack
 
@@ -113,16 +112,14 @@ def queue_counts(project: Project, *, annotator: User, now: dt.datetime) -> Queu
 
 def queue_state(project: Project, *, annotator: User, now: dt.datetime) -> QueueState:
     """One statement; it walks the open tasks, which are few."""
-    values: dict[str, int | dt.datetime | dt.date] = {
+    values: dict[str, prepared.Value] = {
         "project": project.pk,
         "annotator": annotator.pk,
         "now": now,
         "today": timezone.localdate(now),
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_QUEUE_STATE, values)
-        version, *counts = cursor.fetchone()
-        return QueueState(version, QueueCounts(*counts))
+    ((version, *counts),) = prepared.fetch(_QUEUE_STATE, values)
+    return QueueState(version, QueueCounts(*counts))
 
 
 def servable_tasks() -> QuerySet[AnnotationTask]:

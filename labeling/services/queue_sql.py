@@ -6,18 +6,16 @@ rules they keep are those of labeling.services.annotation_queue.
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model
 from django.utils import timezone
-from psycopg import Cursor
 
+from labeling import prepared
 from labeling.models import Annotation, AnnotationTask, Item, PoolEntry
-
-_Value: TypeAlias = "int | str | dt.date | None"
 
 
 def _columns(model: type[Model], alias: str) -> tuple[tuple[str, ...], str]:
@@ -109,7 +107,7 @@ def claim(
     project_id: int, annotator_id: int, *, limit: int, now: dt.datetime, until: dt.datetime
 ) -> list[AnnotationTask]:
     """Lease tasks until `until`; returns them in the order to work on, with item and pool entry loaded."""
-    values: dict[str, _Value] = {
+    values: dict[str, prepared.Value] = {
         "project": project_id,
         "annotator": annotator_id,
         "limit": limit,
@@ -117,19 +115,18 @@ def claim(
         "until": until,
     }
     # The limit stands in the statement, because the plan depends on it.
-    return [_claimed_task(row) for row in _prepared(_CLAIM.replace("LIMIT_", str(limit)), values)]
+    return [_claimed_task(row) for row in prepared.fetch(_CLAIM.replace("LIMIT_", str(limit)), values)]
 
 
 def what_is_left(project_id: int, annotator_id: int) -> WhatIsLeft:
     """The open tasks, those of them that the annotator could take, and when the first lease of these ends."""
-    with connection.cursor() as cursor:
-        cursor.execute(_WHAT_IS_LEFT, {"project": project_id, "annotator": annotator_id})
-        return WhatIsLeft(*cursor.fetchone())
+    (row,) = prepared.fetch(_WHAT_IS_LEFT, {"project": project_id, "annotator": annotator_id})
+    return WhatIsLeft(*row)
 
 
 def project_and_schema(task_id: int) -> ProjectAndSchema | None:
     """The task's project and the label schema in force there; None without such a task."""
-    rows = _prepared(_PROJECT_AND_SCHEMA, {"task": task_id})
+    rows = prepared.fetch(_PROJECT_AND_SCHEMA, {"task": task_id})
     return ProjectAndSchema(*rows[0]) if rows else None
 
 
@@ -138,7 +135,7 @@ def record(annotation: Annotation) -> bool:
 
     One statement, hence all or nothing. Sets the annotation's id and item.
     """
-    values: dict[str, _Value] = {
+    values: dict[str, prepared.Value] = {
         "task": annotation.task_id,
         "annotator": annotation.annotator_id,
         "label_schema": annotation.label_schema_id,
@@ -148,22 +145,12 @@ def record(annotation: Annotation) -> bool:
         "now": annotation.created_at,
         "today": timezone.localdate(annotation.created_at),
     }
-    rows = _prepared(_RECORD, values)
+    rows = prepared.fetch(_RECORD, values)
     if not rows:
         return False
     ((annotation.pk, annotation.item_id),) = rows
     annotation._state.adding = False
     return True
-
-
-def _prepared(statement: str, values: Mapping[str, _Value]) -> list[tuple[Any, ...]]:
-    """Execute as a prepared statement: to plan these takes PostgreSQL longer than to execute them.
-
-    Django's own cursors send the values inside the text, so they cannot prepare; hence a cursor of psycopg's on the
-    connection that Django has checked. Where OPTIONS do not allow it (a pooler that forbids it), nothing is prepared.
-    """
-    with connection.cursor() as checked, connection.wrap_database_errors, Cursor(checked.connection) as cursor:
-        return cursor.execute(statement, values, prepare=True).fetchall()
 
 
 def _claimed_task(row: Sequence[Any]) -> AnnotationTask:
