@@ -2,19 +2,21 @@
 
 import http.client
 import json
-import threading
+import subprocess
+import sys
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
-from django.db import connection
 from django.utils import timezone
 
 from labeling.models import Annotation, AnnotationTask, Membership, Project
@@ -32,6 +34,15 @@ OPEN_TASKS = 1_000
 LEASED_AHEAD = 1_000
 ALONE_ROUNDS = 300
 _CSRF = "b" * 32
+ROOT = Path(__file__).resolve().parents[2]
+_FILLER = """
+import sys, time, django
+django.setup()
+from sampling.tasks import check_watermark
+while True:
+    check_watermark(int(sys.argv[1]))
+    time.sleep(0.2)
+"""
 
 
 @dataclass
@@ -103,13 +114,17 @@ def _annotators(project: Project, url: str) -> list[Annotator]:
     return people
 
 
-def _keep_filled(project_id: int, stops: threading.Event) -> None:
-    """What the Celery worker does when it is woken."""
-    while not stops.wait(0.2):
-        run = refill.request_if_needed(project_id, now=timezone.now())
-        if run is not None and refill.execute(run.pk, now=timezone.now()).state != RefillRun.State.SUCCEEDED:
-            raise RuntimeError("a refill failed")
-    connection.close()
+@contextmanager
+def _kept_filled(project: Project) -> Iterator[None]:
+    """Refill the queue whenever it is low, in another process, as the Celery worker does."""
+    filler = subprocess.Popen([sys.executable, "-c", _FILLER, str(project.pk)], cwd=ROOT)
+    try:
+        yield
+        if filler.poll() is not None:
+            raise RuntimeError("the refills ended early")
+    finally:
+        filler.terminate()
+        filler.wait(timeout=30)
 
 
 def _for_seconds(
@@ -184,22 +199,16 @@ def run() -> list[Result]:
         policies.new_version(project, by=None, batch_size=OPEN_TASKS, low_watermark=OPEN_TASKS // 2)
         refill.execute(refill.request(project, trigger=RefillRun.Trigger.MANUAL).pk, now=timezone.now())
         people = _annotators(project, web.url)
-        stops = threading.Event()
-        with ThreadPoolExecutor(1) as worker:
-            filling = worker.submit(_keep_filled, project.pk, stops)
-            try:
-                _for_seconds(WARM_UP_SECONDS, people, _cycles)
-                _forget(people)
-                cycles_per_second = 1 / _for_seconds(SECONDS, people, _cycles)
-                cycles_per_second *= _check(people)
-                next_p95 = _p95([value for person in people for value in person.next_ms])
-                submit_p95 = _p95([value for person in people for value in person.submit_ms])
-                _forget(people)
-                chains_per_second = 1 / _for_seconds(SECONDS / 2, people, _chains)
-                chains_per_second *= _check(people)
-            finally:
-                stops.set()
-            filling.result()
+        with _kept_filled(project):
+            _for_seconds(WARM_UP_SECONDS, people, _cycles)
+            _forget(people)
+            cycles_per_second = 1 / _for_seconds(SECONDS, people, _cycles)
+            cycles_per_second *= _check(people)
+            next_p95 = _p95([value for person in people for value in person.next_ms])
+            submit_p95 = _p95([value for person in people for value in person.submit_ms])
+            _forget(people)
+            chains_per_second = 1 / _for_seconds(SECONDS / 2, people, _chains)
+            chains_per_second *= _check(people)
         ahead = _leased_ahead_ratio(project, people[0])
     return [
         Result("submit and next in one request, 8 annotators, 100k pool", chains_per_second, "cycles/s", 200),
