@@ -172,9 +172,16 @@ class _ThenNextSerializer(serializers.Serializer[None]):
 
 class AnswerSerializer(_ThenNextSerializer):
     answer = serializers.JSONField(help_text='In the form of the label schema, e.g. {"choice": "spam"}.')
-    suggested_class = serializers.CharField(
-        required=False, default="", allow_blank=True, max_length=100, help_text="What you were shown, if anything."
+    suggested_answer = serializers.JSONField(
+        required=False,
+        default=None,
+        allow_null=True,
+        help_text="What you were shown as the model's answer, if anything.",
     )
+    comment = serializers.CharField(
+        required=False, default="", allow_blank=True, max_length=2000, help_text="To whoever reviews it."
+    )
+    is_flagged = serializers.BooleanField(required=False, default=False, help_text="A reviewer should look at it.")
     duration_ms = serializers.IntegerField(
         required=False, default=None, allow_null=True, min_value=0, max_value=_LARGEST_DURATION_MS
     )

@@ -121,7 +121,9 @@ class SubmitTask(AnnotatorView):
             annotator=self.annotator,
             answer=given["answer"],
             duration_ms=given["duration_ms"],
-            suggested_class=given["suggested_class"],
+            suggested_answer=given["suggested_answer"],
+            comment=given["comment"],
+            is_flagged=given["is_flagged"],
             limit=given["next"],
             now=now,
         )

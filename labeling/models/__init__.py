@@ -1,6 +1,8 @@
-from labeling.models.annotation import Annotation, AnnotationTask, AnnotatorDay, Skip
+from labeling.models.annotation import Annotation, AnnotationTask, AnnotatorDay, Draft, Skip
+from labeling.models.file_import import ImportJob, ImportRowError
 from labeling.models.idempotency import IdempotentRequest
 from labeling.models.item import Item, PoolEntry
+from labeling.models.media import MediaFile
 from labeling.models.prediction import ModelVersion, Prediction
 from labeling.models.project import ApiKey, LabelSchema, Membership, Project
 
@@ -9,9 +11,13 @@ __all__ = [
     "AnnotationTask",
     "AnnotatorDay",
     "ApiKey",
+    "Draft",
     "IdempotentRequest",
+    "ImportJob",
+    "ImportRowError",
     "Item",
     "LabelSchema",
+    "MediaFile",
     "Membership",
     "ModelVersion",
     "PoolEntry",

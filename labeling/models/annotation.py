@@ -15,17 +15,37 @@ class AnnotationTask(models.Model):
         OPEN = "open", "Open"
         ANSWERED = "answered", "Answered"
         WITHDRAWN = "withdrawn", "Withdrawn"
+        UNUSABLE = "unusable", "Unusable"
 
     class Reason(models.TextChoices):
         UNCERTAIN = "uncertain", "The model is unsure about it"
         AUDIT = "audit", "Drawn at random to measure the model honestly"
         COLD_START = "cold_start", "Drawn at random because there is no model yet"
         MANUAL = "manual", "Put into the queue by a person"
+        RELABEL = "relabel", "Asked again, to check its label"
+        IMPORTED = "imported", "Came with its answers from another tool"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="annotation_tasks", db_index=False)
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="annotation_tasks")
     state = models.CharField(max_length=16, choices=State, default=State.OPEN)
-    priority = models.FloatField(default=0.0, help_text="Higher is served first; equal priorities in order of id.")
+    priority = models.FloatField(
+        default=0.0,
+        help_text="Higher is served first; equal priorities in order of id. See labeling.priority for what it is made of.",
+    )
+    is_pinned = models.BooleanField(default=False, help_text="Served before everything else.")
+    due_at = models.DateTimeField(
+        null=True, blank=True, help_text="Served before what has no date, the earliest first."
+    )
+    boost = models.FloatField(default=0.0, help_text="Moves the task up (or down, below 0) among those without a date.")
+    assigned_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+",
+        help_text="Served to this person only.",
+    )  # fmt: skip
+    required_skill = models.CharField(max_length=100, blank=True, help_text="Served only to members with this skill.")
+    answers_wanted = models.PositiveSmallIntegerField(
+        default=1, help_text="From so many different people; the task stays open until then."
+    )
+    answers_count = models.PositiveSmallIntegerField(default=0, help_text="Annotations that stand.")
     reason = models.CharField(max_length=16, choices=Reason)
     informativeness = models.FloatField(null=True, blank=True)
     propensity = models.FloatField(
@@ -71,10 +91,14 @@ class AnnotationTask(models.Model):
                 condition=Q(state="open", closed_at__isnull=True) | (~Q(state="open") & Q(closed_at__isnull=False)),
                 name="task_closed_has_a_time",
             ),
-            models.CheckConstraint(condition=Q(state__in=["open", "answered", "withdrawn"]), name="task_state_known"),
             models.CheckConstraint(
-                condition=Q(reason__in=["uncertain", "audit", "cold_start", "manual"]), name="task_reason_known"
+                condition=Q(state__in=["open", "answered", "withdrawn", "unusable"]), name="task_state_known"
             ),
+            models.CheckConstraint(
+                condition=Q(reason__in=["uncertain", "audit", "cold_start", "manual", "relabel", "imported"]),
+                name="task_reason_known",
+            ),
+            models.CheckConstraint(condition=Q(answers_wanted__gte=1), name="task_wants_an_answer"),
         ]
 
     def __str__(self) -> str:
@@ -82,15 +106,25 @@ class AnnotationTask(models.Model):
 
 
 class Annotation(models.Model):
-    """A statement of the truth by an annotator. Append-only: an undone answer stays, marked withdrawn."""
+    """A statement of the truth by an annotator.
+
+    Append-only: an answer that was undone or edited stays, marked withdrawn; an edit is a new row that supersedes it.
+    """
 
     task = models.ForeignKey(AnnotationTask, on_delete=models.CASCADE, related_name="annotations")
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="annotations", db_index=False)
     annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="annotations")
     label_schema = models.ForeignKey(LabelSchema, on_delete=models.PROTECT, related_name="+")
     answer = models.JSONField(help_text="In the form of the label schema's kind, e.g. {'choice': 'spam'}.")
-    suggested_class = models.CharField(
-        max_length=100, blank=True, help_text="What the annotator was shown as the model's answer, if anything."
+    suggested_answer = models.JSONField(
+        null=True, blank=True, help_text="What the annotator was shown as the model's answer, if anything."
+    )
+    comment = models.TextField(blank=True, help_text="To whoever reviews it.")
+    is_flagged = models.BooleanField(default=False, help_text="The annotator wants a reviewer to look at it.")
+    is_ground_truth = models.BooleanField(default=False, help_text="Marked as certainly right where it came from.")
+    supersedes = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    import_key = models.CharField(
+        max_length=100, blank=True, help_text="Names an imported annotation, so that importing it twice stores it once."
     )
     duration_ms = models.PositiveIntegerField(null=True, blank=True, help_text="From showing the task to answering it.")
     created_at = models.DateTimeField(default=timezone.now)
@@ -107,7 +141,10 @@ class Annotation(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["task", "annotator"], condition=Q(withdrawn_at__isnull=True), name="annotation_once_per_task"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["item", "import_key"], condition=~Q(import_key=""), name="annotation_imported_once"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -115,19 +152,51 @@ class Annotation(models.Model):
 
 
 class Skip(models.Model):
-    """An annotator passed a task by; it is not served to the same person again."""
+    """An annotator passed a task by; its item is not served to the same person again, or not before `until`."""
+
+    class Kind(models.TextChoices):
+        LATER = "later", "Later, for me"
+        SOMEONE_ELSE = "someone_else", "For somebody else"
+        UNUSABLE = "unusable", "Unusable"
 
     task = models.ForeignKey(AnnotationTask, on_delete=models.CASCADE, related_name="skips")
     annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.SOMEONE_ELSE)
     reason = models.CharField(max_length=300, blank=True)
+    until = models.DateTimeField(null=True, blank=True, help_text="Of a skip for later: when the item may come back.")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["id"]
-        constraints = [models.UniqueConstraint(fields=["task", "annotator"], name="skip_once_per_task")]
+        constraints = [
+            models.UniqueConstraint(fields=["task", "annotator"], name="skip_once_per_task"),
+            models.CheckConstraint(condition=Q(kind__in=["later", "someone_else", "unusable"]), name="skip_kind_known"),
+            models.CheckConstraint(
+                condition=Q(kind="later", until__isnull=False) | (~Q(kind="later") & Q(until__isnull=True)),
+                name="skip_for_later_has_an_end",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"skip of task {self.task_id}"
+
+
+class Draft(models.Model):
+    """An answer that its annotator has not given yet. It counts for nothing and ends with the task."""
+
+    task = models.ForeignKey(AnnotationTask, on_delete=models.CASCADE, related_name="drafts")
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    answer = models.JSONField(help_text="As far as it got; need not be a valid answer.")
+    comment = models.TextField(blank=True)
+    version = models.PositiveIntegerField(default=1, help_text="Counts the saves, so that an older one cannot win.")
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["task", "annotator"], name="draft_once_per_task")]
+
+    def __str__(self) -> str:
+        return f"draft for task {self.task_id}"
 
 
 class AnnotatorDay(models.Model):

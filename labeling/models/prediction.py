@@ -64,8 +64,13 @@ class Prediction(models.Model):
     item = models.ForeignKey("labeling.Item", on_delete=models.CASCADE, related_name="predictions", db_index=False)
     model_version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="predictions")
     probabilities = models.BinaryField(help_text="float32, little endian, in the order of the model version's classes.")
-    predicted_class = models.CharField(max_length=100)
-    confidence = models.FloatField(help_text="Probability of the predicted class.")
+    predicted_class = models.CharField(max_length=100, blank=True, help_text="Empty where an answer is not one class.")
+    answer = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="The model's answer in the form of the label schema, where classes cannot say it.",
+    )
+    confidence = models.FloatField(help_text="Probability of the predicted class or answer.")
     respondent_hash = models.CharField(
         max_length=64, blank=True, help_text="Keyed hash of the end user the prediction was made for."
     )

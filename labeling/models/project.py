@@ -1,4 +1,5 @@
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -16,6 +17,20 @@ class Project(models.Model):
     )
     queue_paused_at = models.DateTimeField(
         null=True, blank=True, help_text="While set, no task is served and no refill starts."
+    )
+    shows_suggestions = models.BooleanField(
+        default=True, help_text="Whether annotators see what the champion says. Never for audit tasks."
+    )
+    skill_segment = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="Segment whose value is the skill that an annotator needs, e.g. 'language'; empty: none is needed.",
+    )
+    image_origins = ArrayField(
+        models.CharField(max_length=200),
+        default=list,
+        blank=True,
+        help_text="Origins from which browsers may load payload images, e.g. 'https://images.example.org'.",
     )
 
     class Meta:
@@ -35,6 +50,13 @@ class LabelSchema(models.Model):
 
     class Kind(models.TextChoices):
         SINGLE_CHOICE = "single_choice", "Single choice"
+        MULTI_LABEL = "multi_label", "Multi-label"
+        RATING = "rating", "Rating"
+        TEXT_CORRECTION = "text_correction", "Text correction"
+        PREFERENCE = "preference", "Pairwise preference"
+        SPANS = "spans", "Text spans"
+        NUMERIC = "numeric", "Numeric value"
+        BOXES = "boxes", "Image boxes"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="label_schemas")
     version = models.PositiveIntegerField()
@@ -50,7 +72,15 @@ class LabelSchema(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "version"], name="label_schema_version_unique"),
             models.CheckConstraint(condition=Q(version__gte=1), name="label_schema_version_positive"),
-            models.CheckConstraint(condition=Q(kind__in=["single_choice"]), name="label_schema_kind_known"),
+            models.CheckConstraint(
+                condition=Q(
+                    kind__in=[
+                        *("single_choice", "multi_label", "rating", "text_correction"),
+                        *("preference", "spans", "numeric", "boxes"),
+                    ]
+                ),
+                name="label_schema_kind_known",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -67,6 +97,12 @@ class Membership(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role)
+    skills = ArrayField(
+        models.CharField(max_length=100),
+        default=list,
+        blank=True,
+        help_text="Tasks that need another skill are not served.",
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -213,7 +213,9 @@ def submit(
     answer: object,
     now: dt.datetime,
     duration_ms: int | None = None,
-    suggested_class: str = "",
+    suggested_answer: schema.JSONValue = None,
+    comment: str = "",
+    is_flagged: bool = False,
     project: Project | None = None,
 ) -> Annotation:
     """Record the answer and close the task: annotation, task and pool entry change together or not at all.
@@ -230,7 +232,9 @@ def submit(
         annotator=annotator,
         label_schema_id=of.label_schema_id,
         answer=_parsed_answer(of.label_schema_id, answer),
-        suggested_class=suggested_class,
+        suggested_answer=suggested_answer,
+        comment=comment,
+        is_flagged=is_flagged,
         duration_ms=duration_ms,
         created_at=now,
     )
@@ -253,7 +257,9 @@ def submit_and_claim(
     now: dt.datetime,
     limit: int,
     duration_ms: int | None = None,
-    suggested_class: str = "",
+    suggested_answer: schema.JSONValue = None,
+    comment: str = "",
+    is_flagged: bool = False,
 ) -> tuple[Annotation, list[AnnotationTask]]:
     """`submit`, then `claim` unless the queue is paused or nothing is wanted: one commit, so one wait for the disk."""
     annotation = submit(
@@ -263,7 +269,9 @@ def submit_and_claim(
         answer=answer,
         now=now,
         duration_ms=duration_ms,
-        suggested_class=suggested_class,
+        suggested_answer=suggested_answer,
+        comment=comment,
+        is_flagged=is_flagged,
     )
     if limit == 0 or not project.is_queue_open:
         return annotation, []
@@ -295,7 +303,11 @@ def undo(project: Project, *, annotator: User, now: dt.datetime) -> AnnotationTa
         raise NothingToUndo(f"There is no answer of yours from the last {settings.UNDO_SECONDS // 60} minutes.")
     Annotation.objects.filter(pk=last.pk).update(withdrawn_at=now)
     AnnotationTask.objects.filter(pk=last.task_id).update(
-        state=AnnotationTask.State.OPEN, closed_at=None, leased_to=annotator, lease_expires_at=_lease_end(now)
+        state=AnnotationTask.State.OPEN,
+        answers_count=F("answers_count") - 1,
+        closed_at=None,
+        leased_to=annotator,
+        lease_expires_at=_lease_end(now),
     )
     PoolEntry.objects.filter(item_id=last.item_id).update(state=PoolEntry.State.QUEUED)
     day = AnnotatorDay.objects.filter(project=project, annotator=annotator, day=timezone.localdate(last.created_at))

@@ -74,7 +74,8 @@ WHERE task.id = %(task)s ORDER BY schema.version DESC LIMIT 1"""
 _RECORD: Final = """
 WITH answered AS (
     UPDATE labeling_annotationtask
-    SET state = 'answered', closed_at = %(now)s, leased_to_id = NULL, lease_expires_at = NULL
+    SET state = 'answered', answers_count = answers_count + 1, closed_at = %(now)s, leased_to_id = NULL,
+        lease_expires_at = NULL
     WHERE id = %(task)s AND state = 'open' AND leased_to_id = %(annotator)s AND lease_expires_at > %(now)s
     RETURNING id, item_id, project_id
 ), entry AS (
@@ -85,8 +86,10 @@ WITH answered AS (
     ON CONFLICT (project_id, annotator_id, day) DO UPDATE SET answered = day.answered + 1
 )
 INSERT INTO labeling_annotation
-    (task_id, item_id, annotator_id, label_schema_id, answer, suggested_class, duration_ms, created_at)
-SELECT id, item_id, %(annotator)s, %(label_schema)s, %(answer)s::jsonb, %(suggested_class)s::text, %(duration_ms)s::int, %(now)s
+    (task_id, item_id, annotator_id, label_schema_id, answer, suggested_answer, comment, is_flagged, is_ground_truth, import_key,
+     duration_ms, created_at)
+SELECT id, item_id, %(annotator)s, %(label_schema)s, %(answer)s::jsonb, %(suggested_answer)s::jsonb, %(comment)s::text,
+    %(is_flagged)s::boolean, false, '', %(duration_ms)s::int, %(now)s
 FROM answered RETURNING id, item_id"""
 
 
@@ -140,7 +143,9 @@ def record(annotation: Annotation) -> bool:
         "annotator": annotation.annotator_id,
         "label_schema": annotation.label_schema_id,
         "answer": json.dumps(annotation.answer),
-        "suggested_class": annotation.suggested_class,
+        "suggested_answer": None if annotation.suggested_answer is None else json.dumps(annotation.suggested_answer),
+        "comment": annotation.comment,
+        "is_flagged": annotation.is_flagged,
         "duration_ms": annotation.duration_ms,
         "now": annotation.created_at,
         "today": timezone.localdate(annotation.created_at),

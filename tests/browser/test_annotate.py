@@ -59,7 +59,7 @@ def test_enter_accepts_the_suggestion_when_nothing_is_chosen(owner_page: Page, r
     _confirm(owner_page)
     annotation = Annotation.objects.get()
     assert annotation.answer == {"choice": suggested}
-    assert annotation.suggested_class == suggested
+    assert annotation.suggested_answer == {"choice": suggested}
     assert annotation.duration_ms is not None
 
 

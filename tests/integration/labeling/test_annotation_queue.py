@@ -296,13 +296,13 @@ def test_submit_records_the_answer_and_closes_the_task(project: Project, annotat
     later = NOW + 5 * SECOND
 
     annotation = annotation_queue.submit(
-        task.pk, annotator=annotator, answer=CAT, now=later, duration_ms=4200, suggested_class="dog"
+        task.pk, annotator=annotator, answer=CAT, now=later, duration_ms=4200, suggested_answer={"choice": "dog"}
     )
 
     stored = Annotation.objects.get()
     assert stored == annotation
     assert (stored.task_id, stored.item_id, stored.annotator_id) == (task.pk, task.item_id, annotator.pk)
-    assert (stored.answer, stored.suggested_class, stored.duration_ms) == (CAT, "dog", 4200)
+    assert (stored.answer, stored.suggested_answer, stored.duration_ms) == (CAT, {"choice": "dog"}, 4200)
     assert stored.label_schema == selectors.current_schema(project)
     assert stored.created_at == later
     task.refresh_from_db()

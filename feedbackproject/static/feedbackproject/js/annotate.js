@@ -189,7 +189,7 @@
       this.answerTimes.push(performance.now());
       const body = {
         answer: { choice: option.key },
-        suggested_class: task.suggestion?.class ?? "",
+        suggested_answer: task.suggestion ? { choice: task.suggestion.class } : null,
         duration_ms: Math.round(performance.now() - this.shownAt),
       };
       this.say("working", `Saving ${quoted(option.title)}…`);

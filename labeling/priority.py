@@ -1,0 +1,28 @@
+"""In which order tasks are served: one number for all that a person may say about it."""
+
+import datetime as dt
+from typing import Final
+
+LARGEST_BOOST: Final = 1000.0
+_DUE: Final = 1e10
+_PINNED: Final = 1e12
+
+
+def of(*, is_pinned: bool, due_at: dt.datetime | None, boost: float) -> float:
+    """Return the priority of a task; higher is served first.
+
+    Pinned tasks come first, then those with a due date, the earliest first, then the rest by boost. Drawn tasks have
+    none of these, hence 0, and are served in the order of their draw. Raises ValueError for a boost beyond +-1000 or not
+    a number.
+
+    >>> of(is_pinned=False, due_at=None, boost=0.0)
+    0.0
+    >>> soon, late = (dt.datetime(2026, 1, day, tzinfo=dt.UTC) for day in (2, 3))
+    >>> of(is_pinned=False, due_at=soon, boost=0) > of(is_pinned=False, due_at=late, boost=1000)
+    True
+    """
+    if not -LARGEST_BOOST <= boost <= LARGEST_BOOST:
+        raise ValueError(f"a boost is a number from {-LARGEST_BOOST:g} to {LARGEST_BOOST:g}, not {boost}")
+    if is_pinned:
+        return _PINNED + boost
+    return float(boost) if due_at is None else _DUE - due_at.timestamp()
