@@ -70,6 +70,9 @@ def render_project(
     name = fragment if fragment and is_fragment_asked(request) else template
     everything = {"project": caller.project, "caller": caller, "active": active, **context}
     response = render(request, name, everything, status=status)
+    if origins := caller.project.image_origins:
+        # Read by the CSP middleware: of other origins, browsers load no image.
+        response._csp_update = {"img-src": origins}  # type: ignore[attr-defined]
     if fragment:
         response["Vary"] = "HX-Request, Cookie"
     return response

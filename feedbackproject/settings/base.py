@@ -151,6 +151,10 @@ INTAKE_MAX_NDJSON_BYTES = 1024 * 1024 * 1024
 """Largest NDJSON stream in one request; it is read line by line."""
 INTAKE_MAX_ROW_BYTES = 1024 * 1024
 """Largest single row."""
+MEDIA_MAX_BYTES = 20 * 1024 * 1024
+"""Largest uploaded image."""
+MEDIA_MAX_PIXELS = 50_000_000
+"""Most pixels of an uploaded image: a small file may unfold to gigabytes."""
 LEASE_SECONDS = 600
 """How long a claimed task stays with its annotator without an answer or a heartbeat."""
 UNDO_SECONDS = 600
@@ -164,7 +168,20 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        # Keys and region come from the environment or the instance, as everywhere in AWS's SDK.
+        "OPTIONS": {
+            "bucket_name": os.environ["S3_BUCKET"],
+            "endpoint_url": os.environ.get("S3_ENDPOINT_URL"),
+            "file_overwrite": False,
+        },
+    }
+    if os.environ.get("S3_BUCKET")
+    else {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": VAR_DIR / "files"},
+    },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 

@@ -11,7 +11,7 @@ from feedbackproject.settings.base import *  # noqa: F403  a settings file exten
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405  threads of the live server must not keep the database in use
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": STORAGES["default"],  # noqa: F405
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_AUTOREFRESH = True  # else WhiteNoise warns that nobody ran collectstatic

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from labeling.api import health, keys, members, model_versions, predictions, projects, tasks
+from labeling.api import health, keys, media, members, model_versions, predictions, projects, tasks
 
 urlpatterns = [
     path("health", health.HealthView.as_view(), name="health"),
@@ -14,6 +14,8 @@ urlpatterns = [
     path("projects/<slug:slug>/keys/<int:key_id>", keys.KeyDetail.as_view(), name="key"),
     path("projects/<slug:slug>/members", members.MemberList.as_view(), name="members"),
     path("projects/<slug:slug>/members/<str:username>", members.MemberDetail.as_view(), name="member"),
+    path("projects/<slug:slug>/media", media.MediaList.as_view(), name="media"),
+    path("projects/<slug:slug>/media/<str:sha256>", media.MediaContent.as_view(), name="media-content"),
     path("projects/<slug:slug>/tasks", tasks.TaskList.as_view(), name="tasks"),
     path("projects/<slug:slug>/tasks/next", tasks.NextTasks.as_view(), name="tasks-next"),
     path("projects/<slug:slug>/tasks/undo", tasks.UndoAnswer.as_view(), name="tasks-undo"),

@@ -1,6 +1,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 from django.utils import timezone
 
 from labeling.models.project import Project
@@ -31,3 +32,7 @@ class MediaFile(models.Model):
 
     def __str__(self) -> str:
         return self.file_name
+
+    @property
+    def url(self) -> str:
+        return reverse("api:media-content", args=[self.project.slug, self.sha256])
