@@ -1,3 +1,4 @@
+from math import isinf
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,11 @@ class Command(BaseCommand):
         result = simulation_report.result(found)
         if result is None:
             return
+        self.stdout.write(f"\nrandom arm: accuracy {result.target:.4f} with {result.budget} labels")
+        if isinf(result.labels_needed):
+            self.stdout.write(f"active arm: not reached with {result.budget} labels")
+            return
         self.stdout.write(
-            f"\nrandom arm: accuracy {result.target:.4f} with {result.budget} labels\n"
             f"active arm: the same with {result.labels_needed:.0f} labels, {result.share:.1%} "
             f"(newest trained model: {result.labels_needed_by_newest:.0f})"
         )
