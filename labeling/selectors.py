@@ -19,12 +19,12 @@ def current_schema(project: Project) -> LabelSchema:
     return LabelSchema.objects.filter(project=project).latest("version")
 
 
-def parsed(label_schema: LabelSchema) -> schema.SingleChoice:
+def parsed(label_schema: LabelSchema) -> schema.AnySchema:
     """The stored row in the form that knows classes and answers."""
     return schema.parse_definition({**label_schema.definition, "kind": label_schema.kind})
 
 
-def parsed_schema(project: Project) -> schema.SingleChoice:
+def parsed_schema(project: Project) -> schema.AnySchema:
     """`current_schema` in the form that knows classes and answers."""
     return parsed(current_schema(project))
 

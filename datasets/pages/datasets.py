@@ -71,7 +71,7 @@ def _class_counts(project: Project) -> list[ClassCount]:
     """Every class of the schema, most labels first: a class without labels is what one most wants to see."""
     counts = selectors.class_counts(project)
     schema = labeling_selectors.parsed_schema(project)
-    titles = {each.key: each.label for each in schema.classes}
+    titles = {each.key: each.label for each in schema.label_classes}
     keys = [*titles, *(key for key in counts if key not in titles)]
     every = [ClassCount(titles.get(key, key), counts.get(key, 0)) for key in keys]
     return sorted(every, key=lambda each: -each.count)

@@ -14,7 +14,7 @@ from labeling import news
 from labeling import selectors as labeling_selectors
 from labeling.locks import LockKind, hold_until_commit
 from labeling.models import Annotation, LabelSchema, Membership
-from labeling.schema import SchemaError, SingleChoice
+from labeling.schema import AnySchema, SchemaError
 
 logger = logging.getLogger(__name__)
 
@@ -126,9 +126,9 @@ def _newest_statements(item_ids: Collection[int]) -> dict[int, _Statement]:
             # Only a hand in the database can have left it. One such row must not hold up all others.
             logger.warning("annotation %s says nothing: %s", annotation.pk, error)
         else:
-            newest[annotation.item_id] = _Statement(annotation, answer.choice)
+            newest[annotation.item_id] = _Statement(annotation, answer.label)
     return newest
 
 
-def _parsed_schemas(ids: Collection[int]) -> dict[int, SingleChoice]:
+def _parsed_schemas(ids: Collection[int]) -> dict[int, AnySchema]:
     return {pk: labeling_selectors.parsed(row) for pk, row in LabelSchema.objects.in_bulk(ids).items()}

@@ -10,7 +10,7 @@ from labeling import selectors
 from labeling.access import Capability
 from labeling.edges import Caller
 from labeling.page_edges import person, project_page, render_project
-from labeling.schema import SingleChoice
+from labeling.schema import AnySchema
 
 _MOST_WITHOUT_SEARCH = 10
 """So many classes have a key each."""
@@ -41,7 +41,7 @@ def annotate(request: HttpRequest, caller: Caller) -> HttpResponse:
     label_schema = selectors.current_schema(project)
     schema = selectors.parsed(label_schema)
     counts = selectors.queue_counts(project, annotator=person(caller), now=timezone.now())
-    has_search = len(schema.classes) > _MOST_WITHOUT_SEARCH
+    has_search = len(schema.label_classes) > _MOST_WITHOUT_SEARCH
     config = {
         "tasks_url": reverse("api:tasks", args=[project.slug]) + "/",
         "csrf_token": get_token(request),
@@ -51,17 +51,18 @@ def annotate(request: HttpRequest, caller: Caller) -> HttpResponse:
         "label_schema_version": label_schema.version,
         "classes": _classes(schema),
         "has_search": has_search,
-        "has_hotkeys": any(each.hotkey for each in schema.classes),
+        "has_hotkeys": any(each.hotkey for each in schema.label_classes),
         # Among many classes, “12” must find class 12 rather than choose the first and the second.
-        "digits_search": has_search and any(character.isdigit() for each in schema.classes for character in each.label),
+        "digits_search": has_search
+        and any(character.isdigit() for each in schema.label_classes for character in each.label),
         "nothing": _NOTHING,
     }
     context = {"config": config, "guidelines": schema.guidelines}
     return render_project(request, caller, "labeling/annotate.html", context, active="annotate")
 
 
-def _classes(schema: SingleChoice) -> list[dict[str, str]]:
+def _classes(schema: AnySchema) -> list[dict[str, str]]:
     return [
         {"key": each.key, "label": each.label, "description": each.description, "hotkey": each.hotkey}
-        for each in schema.classes
+        for each in schema.label_classes
     ]

@@ -1,14 +1,14 @@
 """Classes as people type them: one a line, `key | title | description`, of which only the key is needed."""
 
-from labeling.schema import JSONValue, SingleChoice
+from labeling.schema import AnySchema, JSONValue
 
 _SEPARATOR = "|"
 _PARTS = ("key", "title", "description")
 
 
-def parse(text: str, *, before: SingleChoice | None = None) -> list[JSONValue]:
+def parse(text: str, *, before: AnySchema | None = None) -> list[JSONValue]:
     """Return the classes in the form of a schema's definition. A class of `before` keeps its hotkey."""
-    hotkeys = {known.key: known.hotkey for known in before.classes} if before else {}
+    hotkeys = {known.key: known.hotkey for known in before.label_classes} if before else {}
     classes: list[JSONValue] = []
     for line in text.splitlines():
         if not line.strip():
@@ -21,10 +21,10 @@ def parse(text: str, *, before: SingleChoice | None = None) -> list[JSONValue]:
     return classes
 
 
-def written(schema: SingleChoice) -> str:
+def written(schema: AnySchema) -> str:
     """The lines that `parse` reads back to the same classes."""
     lines = []
-    for label_class in schema.classes:
+    for label_class in schema.label_classes:
         parts = [label_class.key, label_class.title, label_class.description]
         while not parts[-1]:
             parts.pop()

@@ -150,7 +150,7 @@ def _validate_name(name: str) -> None:
 
 
 def _validate_classes(project: Project, classes: Sequence[str]) -> None:
-    known = selectors.parsed_schema(project).index_by_key
+    known = set(selectors.parsed_schema(project).class_keys)
     if not classes or len(set(classes)) != len(classes):
         raise InvalidInput(
             "Classes are one or more, each named once.", code="invalid_classes", fields={"classes": "empty or repeated"}

@@ -120,7 +120,7 @@ def _lock(project: Project) -> None:
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
 
 
-def _parse(kind: str, definition: object) -> schema.SingleChoice:
+def _parse(kind: str, definition: object) -> schema.AnySchema:
     if not isinstance(definition, dict):
         raise InvalidInput(
             "A label schema is an object.", code="invalid_schema", fields={"definition": "not an object"}
@@ -131,7 +131,7 @@ def _parse(kind: str, definition: object) -> schema.SingleChoice:
         raise InvalidInput(str(error), code=error.code, fields={"definition": str(error)}) from error
 
 
-def _store_schema(project: Project, version: int, parsed: schema.SingleChoice, by: User | None) -> LabelSchema:
+def _store_schema(project: Project, version: int, parsed: schema.AnySchema, by: User | None) -> LabelSchema:
     definition = schema.definition_of(parsed)
     del definition["kind"]  # it has its own column
     return LabelSchema.objects.create(
