@@ -30,5 +30,7 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
         "schedule": schedule(10.0),
         "options": {"expires": 10.0},  # while the worker is down they must not pile up
     },
+    "go on with imports that were lost": {"task": "labeling.sweep_imports", "schedule": schedule(15.0)},
+    "delete the files of old imports": {"task": "labeling.forget_import_files", "schedule": schedule(3600.0)},
     "forget old idempotency keys": {"task": "labeling.forget_idempotency_keys", "schedule": schedule(3600.0)},
 }

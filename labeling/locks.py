@@ -18,6 +18,7 @@ class LockKind(IntEnum):
     SNAPSHOT = 2
     IDEMPOTENT_REQUEST = 3
     ACCEPTANCE = 4
+    IMPORT_JOB = 5
 
 
 def _key(kind: LockKind, object_id: int) -> int:
