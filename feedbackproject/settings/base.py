@@ -155,6 +155,12 @@ MEDIA_MAX_BYTES = 20 * 1024 * 1024
 """Largest uploaded image."""
 MEDIA_MAX_PIXELS = 50_000_000
 """Most pixels of an uploaded image: a small file may unfold to gigabytes."""
+IMPORT_MAX_BYTES = 4 * 1024 * 1024 * 1024
+"""Largest file of an import."""
+IMPORT_MAX_UNPACKED_BYTES = 20 * 1024 * 1024 * 1024
+"""Most bytes that a zip of an import may unpack to."""
+IMPORT_KEEP_DAYS = 30
+"""How long the file of an import that ended is kept, so that it can be repeated."""
 LEASE_SECONDS = 600
 """How long a claimed task stays with its annotator without an answer or a heartbeat."""
 UNDO_SECONDS = 600

@@ -61,7 +61,9 @@ class ColumnsMapper:
             if isinstance(fields.get("payload"), dict) and not self._options.payload:
                 return self._ready(row, dict(fields))
             if "payload" not in fields and fields.keys() >= {"key", "model_version"} and self._is_prediction(fields):
-                return MappedRow(row.number, str(fields["key"]), predictions=[fields])
+                alone = MappedRow(row.number, str(fields["key"]), predictions=[fields])
+                alone.note_version(fields)
+                return alone
             return self._flat(row, dict(fields))
         except RowError as error:
             error.key = error.key or _key_or_none(fields.get(self._key))
@@ -79,6 +81,7 @@ class ColumnsMapper:
         mapped = MappedRow(row.number, key, has_own_key)
         is_as_sent = row.raw and self._key == DEFAULT_KEY and has_own_key and row.value.keys() <= _ROW_FIELDS  # type: ignore[union-attr]
         mapped.item = row.raw if is_as_sent else {"key": key, **fields}
+        mapped.note_version(fields.get("prediction"))
         self._add_label(mapped, label, payload)
         return mapped
 
@@ -105,7 +108,8 @@ class ColumnsMapper:
         mapped.key, mapped.has_own_key = self._key_of(own_key, {**payload, **hashed})
         mapped.item = {"key": mapped.key, "payload": payload, "segments": segments}
         if given is not None:
-            mapped.item["prediction"] = self._prediction_part(given, payload)
+            mapped.item["prediction"] = part = self._prediction_part(given, payload)
+            mapped.note_version(part)
         self._add_label(mapped, label, payload)
         return mapped
 

@@ -55,6 +55,8 @@ class LabelStudioMapper:
             if predictions:
                 item["prediction"], *others = predictions
                 mapped.predictions = [{"key": key, **part} for part in others]
+                for part in predictions:
+                    mapped.note_version(part)
             annotations = _objects(task, "annotations") or _objects(task, "completions")
             mapped.answers = list(self._answers(annotations, payload))
         except RowError as error:

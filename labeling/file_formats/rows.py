@@ -73,14 +73,13 @@ class MappedRow:
     predictions: list[dict[str, object]] = field(default_factory=list)
     answers: list[ImportedAnswer] = field(default_factory=list)
     images: dict[str, str | bytes] = field(default_factory=dict)
+    model_versions: set[str] = field(default_factory=set)
 
-    @property
-    def model_versions(self) -> set[str]:
-        parts: list[object] = [*self.predictions]
-        if isinstance(self.item, dict):
-            parts.append(self.item.get("prediction"))
-        names = (part.get("model_version") for part in parts if isinstance(part, dict))
-        return {name for name in names if isinstance(name, str)}
+    def note_version(self, prediction: object) -> None:
+        """Remember whose prediction the row holds."""
+        name = prediction.get("model_version") if isinstance(prediction, dict) else None
+        if isinstance(name, str):
+            self.model_versions.add(name)
 
 
 class Reader(Protocol):

@@ -175,35 +175,34 @@ class ChunkImporter:
     def _record(self, chunk: _Chunk) -> None:
         counts = _Counts(failed=len(chunk.errors))
         # All versions first: everybody who locks several kinds of rows begins with these.
-        bulk.lock_versions(self._project, chunk.model_versions)
+        if chunk.model_versions:
+            bulk.lock_versions(self._project, chunk.model_versions)
         item_report = _recorded(self._items, chunk.items)
         refused = self._count(item_report, chunk.item_rows, chunk, counts)
-        others = [place for place, row in enumerate(chunk.prediction_rows) if row.key not in refused]
+        others = [place for place, row in enumerate(chunk.prediction_rows) if row.number not in refused]
         rows = [chunk.prediction_rows[place] for place in others]
         report = _recorded(self._predictions, [chunk.predictions[place] for place in others])
         # A further prediction of an item in this file is part of its row; alone it is a row of its own.
         alone = _Counts()
         self._count(report, rows, chunk, alone)
         self._add_lone_predictions(report, rows, alone, counts)
-        answers = {row.key: row.answers for row in chunk.item_rows if row.answers and row.key not in refused}
+        answers = {row.key: row.answers for row in chunk.item_rows if row.answers and row.number not in refused}
         counts.annotations = self._annotations.take_over(answers) if answers else 0
         self._store_errors(chunk.errors)
         self._advance(chunk, counts)
 
-    def _count(self, report: IntakeReport, rows: list[MappedRow], chunk: _Chunk, counts: _Counts) -> set[str]:
-        """Add up what became of the rows, and note why some were refused; returns the keys of these."""
+    def _count(self, report: IntakeReport, rows: list[MappedRow], chunk: _Chunk, counts: _Counts) -> set[int]:
+        """Add up what became of the rows, and note why some were refused; returns the numbers of these."""
         counts.created += report.created
         counts.updated += report.updated
         counts.skipped += report.skipped
-        refused: set[str] = set()
+        refused: set[int] = set()
         for result in report.results:
             row = rows[result.index]
-            if result.code == "duplicate_key_in_request":
-                if not row.has_own_key:
-                    counts.skipped += 1  # the same content twice: one item, as it would be in two files
-                    continue
-            else:
-                refused.add(row.key)
+            refused.add(row.number)
+            if result.code == "duplicate_key_in_request" and not row.has_own_key:
+                counts.skipped += 1  # the same content twice: one item, as it would be in two files
+                continue
             counts.failed += 1
             chunk.errors.append(self._row_error(row.number, result.key or row.key, result.code, result.message))
         return refused

@@ -191,7 +191,10 @@ def _store(new: _New) -> None:
         AnnotationTask.objects.bulk_update(
             new.changed_tasks.values(), ["answers_count", "answers_wanted", "created_at", "closed_at"]
         )
-    for part in (*new.annotations, *new.skips):
-        part.task_id = part.task.pk  # drawn only now
+    # Tasks got their ids only now.
+    for annotation in new.annotations:
+        annotation.task_id = annotation.task.pk
+    for skip in new.skips:
+        skip.task_id = skip.task.pk
     Annotation.objects.bulk_create(new.annotations)
     Skip.objects.bulk_create(new.skips)
