@@ -113,7 +113,7 @@
       by("why").textContent = task.why;
       by("why").classList.toggle("audit", task.is_audit);
       by("item-key").textContent = task.item.key;
-      payload.show(by("payload"), task.item.payload);
+      payload.show(by("payload"), task.item, this.config.schema ?? {});
       by("payload").scrollTop = 0;
       this.list.reset(task.suggestion?.class ?? null);
       this.showSuggestion(task);

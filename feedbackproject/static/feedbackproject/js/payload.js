@@ -1,79 +1,103 @@
-// Shows an item's payload by convention: text, pixels, features; everything else as a table of its own.
-// Nothing from a payload is ever read as HTML: all of it goes in as text.
+// Shows an item's payload by convention: text, Markdown, conversation, image, table, columns, pixels, features; what is left
+// as names and values. Nothing from a payload is ever read as HTML; Markdown comes as HTML that the service sanitised.
 (() => {
   "use strict";
 
-  const KNOWN = new Set(["text", "pixels", "pixel_max", "features", "feature_names"]);
-
-  const element = (name, attributes = {}, ...children) => {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-  };
-
-  const readable = (value) => {
-    if (value === null) return "–";
-    if (typeof value === "object") return JSON.stringify(value, null, 1);
-    return String(value);
-  };
+  const { element, isObject } = window.feedback.dom;
+  const { chat, image, isChat, isGrid, isImage, isTable, pairs, pixels, readable, table } = window.feedback.views;
 
   const number = (value) => (typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value);
 
-  const text = (value) => element("p", { class: "payload-text", dir: "auto" }, readable(value));
-
-  const isGrid = (grid) => Array.isArray(grid) && grid.length > 0 && Array.isArray(grid[0])
-    && grid[0].length > 0 && grid.every((row) => Array.isArray(row) && row.length === grid[0].length);
-
-  /** One canvas pixel a value, enlarged by CSS without smoothing. High values are ink on white paper. */
-  const picture = (grid, most) => {
-    const [height, width] = [grid.length, grid[0].length];
-    const canvas = element("canvas", { class: "payload-pixels", role: "img", "aria-label": `Picture, ${width} by ${height} pixels` });
-    canvas.width = width;
-    canvas.height = height;
-    canvas.style.aspectRatio = `${width} / ${height}`;
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(width, height);
-    const top = most > 0 ? most : Math.max(...grid.map((row) => Math.max(...row))) || 1;
-    grid.flat().forEach((value, index) => {
-      const shade = Math.round(255 * (1 - Math.min(Math.max(Number(value) / top, 0), 1)));
-      image.data.set([shade, shade, shade, 255], 4 * index);
-    });
-    context.putImageData(image, 0, 0);
-    return canvas;
-  };
-
-  const table = (rows, names) => {
-    const body = element("tbody");
-    for (const [name, value] of rows) {
-      body.append(element("tr", {},
-        element("th", { scope: "row", dir: "auto" }, name),
-        element("td", { dir: "auto" }, readable(value))));
-    }
-    const head = element("thead", {}, element("tr", {},
-      element("th", { scope: "col" }, names[0]), element("th", { scope: "col" }, names[1])));
-    return element("div", { class: "payload-table", tabindex: "0", role: "region", "aria-label": `${names[0]} table` },
-      element("table", {}, head, body));
-  };
+  const text = (value, name = null) => element("p", { class: "payload-text", dir: "auto", "data-field": name }, readable(value));
 
   const folded = (title, content) => element("details", { class: "more" }, element("summary", {}, title), content);
 
-  const show = (container, payload) => {
-    const parts = [];
-    const fields = payload !== null && typeof payload === "object" && !Array.isArray(payload) ? payload : { text: payload };
-    if ("text" in fields) parts.push(text(fields.text));
-    if (isGrid(fields.pixels)) parts.push(picture(fields.pixels, fields.pixel_max));
-    if (Array.isArray(fields.features)) {
-      const names = Array.isArray(fields.feature_names) ? fields.feature_names : [];
-      const rows = fields.features.map((value, index) => [String(names[index] ?? index + 1), number(value)]);
-      const features = table(rows, ["Feature", "Value"]);
-      // Beside a text or a picture the numbers are for the model rather than for the reader.
-      parts.push(parts.length && !names.length ? folded(`${rows.length} features`, features) : features);
+  /** The service's HTML; without it, the Markdown as it was written. */
+  const markdown = (value, html) => {
+    if (typeof html !== "string") return text(value);
+    const made = element("div", { class: "payload-markdown", dir: "auto" });
+    made.innerHTML = html;
+    for (const link of made.querySelectorAll("a")) {
+      link.target = "_blank";
+      link.rel = "noopener noreferrer nofollow";
     }
-    const others = Object.entries(fields).filter(([key]) => !KNOWN.has(key) || (key === "pixels" && !isGrid(fields.pixels)));
-    if (others.length) parts.push(table(others, ["Field", "Value"]));
-    if (!parts.length) parts.push(text("(empty)"));
-    container.replaceChildren(...parts);
+    return made;
+  };
+
+  const features = (values, names, isAlone) => {
+    const named = Array.isArray(names) ? names : [];
+    const rows = pairs(values.map((value, index) => [String(named[index] ?? index + 1), number(value)]), ["Feature", "Value"]);
+    // Beside a text or a picture the numbers are for the model rather than for the reader.
+    return isAlone || named.length ? rows : folded(`${values.length} features`, rows);
+  };
+
+  /** `path` names the fields on the way here, as the service does in `rendered`. */
+  const parts = (fields, rendered, path = "", left = new Set()) => {
+    const made = [];
+    const done = new Set(left);
+    const draw = (name, isFit, view) => {
+      if (!(name in fields) || done.has(name) || !isFit(fields[name])) return;
+      done.add(name);
+      made.push(view(fields[name]));
+    };
+    draw("text", () => true, (value) => text(value, `${path}text`));
+    draw("markdown", (value) => typeof value === "string", (value) => markdown(value, rendered[`${path}markdown`] ?? rendered[path.slice(0, -1)]));
+    for (const name of ["messages", "chat"]) draw(name, isChat, chat);
+    draw("image", isImage, (value) => image(value, `${path}image`));
+    draw("table", isTable, table);
+    draw("columns", (value) => Array.isArray(value) && value.length > 0 && value.every(isObject), (value) => columns(value.map(({ title, ...rest }, index) => (
+      { title: readable(title ?? index + 1), content: parts(rest, rendered, `${path}columns.${index}.`) }))));
+    draw("pixels", isGrid, (value) => pixels(value, fields.pixel_max));
+    if (done.has("pixels")) done.add("pixel_max");
+    draw("features", Array.isArray, (value) => features(value, fields.feature_names, !made.length));
+    if (done.has("features")) done.add("feature_names");
+    const others = Object.entries(fields).filter(([key]) => !done.has(key));
+    if (others.length) made.push(pairs(others, ["Field", "Value"]));
+    return made;
+  };
+
+  /** One value of its own, such as one side of a comparison. */
+  const whole = (value, rendered, path) => {
+    if (isChat(value)) return [chat(value)];
+    if (isTable(value)) return [table(value)];
+    return isObject(value) ? parts(value, rendered, `${path}.`) : [text(value, path)];
+  };
+
+  const columns = (each) => element("div", { class: "payload-columns" }, ...each.map(({ title, name, content }) => (
+    element("section", { class: "payload-column", "data-side": name, "aria-label": title },
+      element("h3", { class: "column-title", dir: "auto" }, title), element("div", { class: "column-content", tabindex: "0", role: "group", "aria-label": `${title}, content` }, ...content)))));
+
+  /** What the schema asks about is drawn for its editor; the rest is what goes with it. */
+  const special = (fields, schema, rendered) => {
+    if (schema.kind === "preference") {
+      const sides = [["A", schema.a ?? "a", "a"], ["B", schema.b ?? "b", "b"]];
+      const made = columns(sides.map(([title, name, side]) => ({ title, name: side, content: whole(fields[name], rendered, name) })));
+      return { names: sides.map(([, name]) => name), made: [made] };
+    }
+    if (schema.kind === "spans") {
+      const name = schema.field ?? "text";
+      return { names: [name], made: [text(fields[name] ?? "", name)] };
+    }
+    if (schema.kind === "boxes") {
+      const name = schema.field ?? "image";
+      return { names: [name], made: [isImage(fields[name]) ? image(fields[name], name) : text("This item has no image.")] };
+    }
+    if (schema.kind === "text_correction") {
+      const name = schema.source ?? "output";
+      // It stands in the editor; here, too, if there is nothing else to see.
+      return { names: Object.keys(fields).some((key) => key !== name) ? [name] : [], made: [] };
+    }
+    return { names: [], made: [] };
+  };
+
+  const show = (container, item, schema = {}) => {
+    const { payload, rendered = {} } = item;
+    const fields = isObject(payload) ? payload : { text: payload };
+    const { names, made } = special(fields, schema, rendered);
+    const context = parts(fields, rendered, "", new Set(names));
+    const all = [...context, ...made];
+    container.replaceChildren(...(all.length ? all : [text("(empty)")]));
+    container.dataset.kind = schema.kind ?? "";
   };
 
   window.feedback.payload = { show };

@@ -3,8 +3,7 @@
 (() => {
   "use strict";
 
-  const { dom } = window.feedback;
-  const { element, hasModifier, titleOf } = dom;
+  const { element, hasModifier, titleOf } = window.feedback.dom;
 
   const DIGITS = "1234567890";
   const MOST_WITHOUT_SEARCH = DIGITS.length;

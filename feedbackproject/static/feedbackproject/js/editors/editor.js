@@ -1,4 +1,5 @@
 // What every answer editor shares. One editor class a task type, registered under its kind in feedback.editors.
+// Order of the scripts: dom, payload/*, payload, editors/editor, class_picker, mark_editor, text_offsets, word_diff, then the kinds.
 //
 // The page around an editor calls: show(task, {answer}), value, isTouched, confirmLabel, hint, summary(answer),
 // handleKey(event), focus(), keysHelp. The editor calls: onChange() after every change, onSubmit() for an answer given from
@@ -7,33 +8,10 @@
   "use strict";
 
   const feedback = window.feedback;
-  const FIELDS = "input, textarea, select, [contenteditable]";
+  const { isField, quoted } = feedback.dom;
+
   // Letters that the page around the editor wants for itself, unless it names others.
   const COMMAND_KEYS = "sugcfh?";
-
-  const element = (name, attributes = {}, ...children) => {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) {
-      if (value !== null && value !== undefined && value !== false) made.setAttribute(key, value === true ? "" : value);
-    }
-    made.append(...children);
-    return made;
-  };
-
-  const kbd = (key) => element("kbd", { "aria-hidden": "true" }, key);
-
-  const quoted = (title) => `“${title}”`;
-
-  const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
-
-  /** Whether the arrows and letters belong to the field that has the focus. */
-  const isField = (target) => target instanceof Element && target.closest(FIELDS) !== null;
-
-  const hasModifier = (event) => event.ctrlKey || event.metaKey || event.altKey;
-
-  const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
-
-  const titleOf = (labelClass) => labelClass.title || labelClass.key;
 
   class Editor {
     constructor({ root, schema, config = {}, onChange = () => {}, onSubmit = () => {}, onPick = () => {}, announce = feedback.announce }) {
@@ -111,5 +89,4 @@
 
   feedback.Editor = Editor;
   feedback.editors = {};
-  feedback.dom = { element, kbd, quoted, plural, isField, hasModifier, isSame, titleOf };
 })();
