@@ -31,20 +31,30 @@ _IS_ID = re.compile(r"[0-9]{1,18}")
 
 
 _PROJECT_FIELDS = tuple(field.attname for field in Project._meta.concrete_fields)
-_MEMBERSHIP = f"""
-SELECT membership.role, {", ".join(f"project.{field.column}" for field in Project._meta.concrete_fields)}
-FROM labeling_project project JOIN labeling_membership membership ON membership.project_id = project.id
-WHERE project.slug = %(slug)s AND membership.user_id = %(user)s"""  # noqa: S608 - the model's own columns
+_PROJECT_FOR = f"""
+SELECT membership.role, membership.skills, label_schema.id, label_schema.version,
+    {", ".join(f"project.{field.column}" for field in Project._meta.concrete_fields)}
+FROM labeling_project project
+    LEFT JOIN labeling_membership membership ON membership.project_id = project.id AND membership.user_id = %(user)s
+    LEFT JOIN LATERAL (SELECT id, version FROM labeling_labelschema WHERE project_id = project.id
+        ORDER BY version DESC LIMIT 1) label_schema ON true
+WHERE project.slug = %(slug)s"""  # noqa: S608 - the model's own columns
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A person or an app, and what they may do in one project."""
+    """A person or an app, and what they may do in one project.
+
+    Of a person, also their skills there, and id and version of the label schema in force: what serving a task needs.
+    """
 
     project: Project
     user: User | None
     api_key: ApiKey | None
     capabilities: frozenset[Capability]
+    skills: tuple[str, ...] = ()
+    label_schema_id: int | None = None
+    label_schema_version: int = 0
 
     def may(self, capability: Capability) -> bool:
         return capability in self.capabilities
@@ -64,22 +74,20 @@ def caller_for(request: Request | HttpRequest, slug: str) -> Caller:
     user = request.user
     if not isinstance(user, User):
         raise NotFound("No such project.", code="project_not_found")
-    if user.is_superuser:
-        project = Project.objects.filter(slug=slug).first()
-        if project is None:
-            raise NotFound("No such project.", code="project_not_found")
-        return Caller(project, user, None, frozenset(Capability))
-    found = _membership(slug, user)
-    if found is None:
+    # Every request of a person begins with this, so it is one statement, written out.
+    rows = prepared.fetch(_PROJECT_FOR, {"slug": slug, "user": user.pk})
+    if not rows or (rows[0][0] is None and not user.is_superuser):
         raise NotFound("No such project.", code="project_not_found")
-    project, role = found
-    return Caller(project, user, None, access.of_role(role))
-
-
-def _membership(slug: str, user: User) -> tuple[Project, str] | None:
-    """The project and the person's role in it. Every request begins with this, so it is one statement, written out."""
-    rows = prepared.fetch(_MEMBERSHIP, {"slug": slug, "user": user.pk})
-    return (Project.from_db(DEFAULT_DB_ALIAS, _PROJECT_FIELDS, rows[0][1:]), rows[0][0]) if rows else None
+    role, skills, schema_id, schema_version, *columns = rows[0]
+    return Caller(
+        Project.from_db(DEFAULT_DB_ALIAS, _PROJECT_FIELDS, columns),
+        user,
+        None,
+        frozenset(Capability) if user.is_superuser else access.of_role(role),
+        tuple(skills or ()),
+        schema_id,
+        schema_version or 0,
+    )
 
 
 def require(caller: Caller, capability: Capability) -> None:

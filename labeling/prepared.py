@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from django.db import connection
 from psycopg import Cursor
 
-Value: TypeAlias = "int | str | bool | dt.date | None"
+Value: TypeAlias = "int | str | bool | dt.date | list[str] | None"
 
 
 def fetch(statement: str, values: Mapping[str, Value]) -> list[tuple[Any, ...]]:

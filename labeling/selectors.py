@@ -1,16 +1,29 @@
 """Reads that the services, tasks and edges of this app and of those above share."""
 
 import datetime as dt
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils import timezone
+from numpy.typing import NDArray
 
 from labeling import prepared, schema
-from labeling.models import Annotation, AnnotationTask, LabelSchema, Membership, ModelVersion, PoolEntry, Project, Skip
+from labeling.models import (
+    AnnotationTask,
+    LabelSchema,
+    Membership,
+    ModelVersion,
+    PoolEntry,
+    Prediction,
+    Project,
+    Skip,
+)
 from labeling.probability import unpack
 
 
@@ -73,11 +86,13 @@ _SHOWN_PROBABILITIES = 5
 _CLEAR_MARGIN = 0.3
 """Distance of the two best classes from which on the model is called sure enough to name one."""
 
-_QUEUE_STATE = """
-SELECT (SELECT max(version) FROM labeling_labelschema WHERE project_id = %(project)s), count(*), count(*) FILTER (WHERE leased_to_id IS NOT NULL AND lease_expires_at > %(now)s),
-    coalesce((SELECT answered FROM labeling_annotatorday
-              WHERE project_id = %(project)s AND annotator_id = %(annotator)s AND day = %(today)s), 0)
+_QUEUE_SIZE = """
+SELECT count(*), count(*) FILTER (WHERE leased_to_id IS NOT NULL AND lease_expires_at > %(now)s)
 FROM labeling_annotationtask WHERE project_id = %(project)s AND state = 'open'"""
+
+_ANSWERED_TODAY = """
+SELECT answered FROM labeling_annotatorday
+WHERE project_id = %(project)s AND annotator_id = %(annotator)s AND day = %(today)s"""
 
 
 @dataclass(frozen=True)
@@ -90,63 +105,113 @@ class QueueCounts:
 
 
 @dataclass(frozen=True)
-class QueueState:
-    """What stands beside the tasks that an annotator gets."""
-
-    label_schema_version: int
-    counts: QueueCounts
-
-
-@dataclass(frozen=True)
 class Suggestion:
-    """What the champion says of an item; `probabilities` are those of the best classes, best first."""
+    """What the champion says of an item: the answer in the form of the label schema, and how sure it is.
 
-    class_key: str
+    `probabilities` are those of the best classes, best first; empty where an answer is not made of classes.
+    """
+
+    answer: schema.JSONValue
     confidence: float
     probabilities: tuple[tuple[str, float], ...]
+    model_version: str
 
 
 def queue_counts(project: Project, *, annotator: User, now: dt.datetime) -> QueueCounts:
-    return queue_state(project, annotator=annotator, now=now).counts
+    """Walks the open tasks, which are few."""
+    return QueueCounts(*queue_size(project.pk, now), answered_today(project.pk, annotator.pk, now))
 
 
-def queue_state(project: Project, *, annotator: User, now: dt.datetime) -> QueueState:
-    """One statement; it walks the open tasks, which are few."""
+def queue_size(project_id: int, now: dt.datetime) -> tuple[int, int]:
+    """Open tasks of the project, and how many of them are leased."""
+    ((open_count, leased_count),) = prepared.fetch(_QUEUE_SIZE, {"project": project_id, "now": now})
+    return open_count, leased_count
+
+
+def recent_queue_size(project_id: int, now: dt.datetime) -> tuple[int, int]:
+    """`queue_size` as of at most QUEUE_SIZE_SECONDS ago, for those who ask with every answer: it moves slowly."""
+    known = _queue_sizes.get(project_id)
+    tick = time.monotonic()
+    if known is None or tick >= known[0]:
+        if len(_queue_sizes) >= _MOST_QUEUES:
+            _queue_sizes.clear()
+        known = (tick + settings.QUEUE_SIZE_SECONDS, *queue_size(project_id, now))
+        _queue_sizes[project_id] = known
+    return known[1:]
+
+
+_MOST_QUEUES = 10_000
+_queue_sizes: dict[int, tuple[float, int, int]] = {}
+
+
+def answered_today(project_id: int, annotator_id: int, now: dt.datetime) -> int:
     values: dict[str, prepared.Value] = {
-        "project": project.pk,
-        "annotator": annotator.pk,
-        "now": now,
+        "project": project_id,
+        "annotator": annotator_id,
         "today": timezone.localdate(now),
     }
-    ((version, *counts),) = prepared.fetch(_QUEUE_STATE, values)
-    return QueueState(version, QueueCounts(*counts))
+    rows = prepared.fetch(_ANSWERED_TODAY, values)
+    return int(rows[0][0]) if rows else 0
 
 
 def servable_tasks() -> QuerySet[AnnotationTask]:
-    """Open tasks that everybody may take: nobody skipped their item.
+    """Open tasks that everybody may take: nobody skipped their item, they need no skill and are assigned to nobody.
 
     What the watermark counts. A skipped task may be closed to all who are at work; if it counted, a handful of them
     would keep an empty queue from being filled.
     """
     skips = Skip.objects.filter(task__item=OuterRef("item"))
-    return AnnotationTask.objects.filter(~Exists(skips), state=AnnotationTask.State.OPEN)
+    return AnnotationTask.objects.filter(~Exists(skips), state=AnnotationTask.State.OPEN, assigned_to__isnull=True)
 
 
 def queue_listing(project: Project) -> QuerySet[AnnotationTask]:
     """All tasks of the project with what a listing shows of them."""
-    return AnnotationTask.objects.filter(project=project).select_related("item", "leased_to", "model_version")
+    return AnnotationTask.objects.filter(project=project).select_related(
+        "item", "leased_to", "assigned_to", "model_version"
+    )
 
 
-def suggestion_for(task: AnnotationTask) -> Suggestion | None:
-    """What an annotator is shown as the model's answer; None where there is no prediction, and for audit tasks.
+@lru_cache(maxsize=256)
+def schema_of(label_schema_id: int) -> schema.AnySchema:
+    """A version of a label schema, parsed. Versions are append-only, so what was parsed once stays true."""
+    return parsed(LabelSchema.objects.get(pk=label_schema_id))
 
-    A shown suggestion anchors the answer, and the audit slice is what the model is measured by.
+
+def suggestions_for(
+    tasks: Sequence[AnnotationTask], *, project: Project, label_schema: schema.AnySchema
+) -> dict[int, Suggestion]:
+    """By task, what an annotator is shown as the model's answer.
+
+    Nothing where there is no prediction, where the project hides suggestions, and for audit tasks: a shown suggestion
+    anchors the answer, and the audit slice is what the model is measured by. One query if predictions are not made of
+    classes, none if they are. The tasks come with item and pool entry.
     """
-    return None if task.is_audit else _champion_says(task)
+    if not project.shows_suggestions:
+        return {}
+    scored = {task.pk: found for task in tasks if not task.is_audit and (found := _scores(task)) is not None}
+    if label_schema.prediction_form == "confidence":
+        items = [task.item_id for task in tasks if task.pk in scored]
+        predictions = Prediction.objects.filter(item__in=items).values_list("item_id", "model_version_id", "answer")
+        answers = {(item, version): answer for item, version, answer in predictions if answer is not None}
+        return {
+            task.pk: Suggestion(answer, round(float(scores[0]), 4), (), version.name)
+            for task in tasks
+            if task.pk in scored
+            for version, scores in [scored[task.pk]]
+            if (answer := answers.get((task.item_id, version.pk))) is not None
+        }
+    return {
+        task_id: suggestion
+        for task_id, (version, scores) in scored.items()
+        if (suggestion := _of_classes(version, scores, label_schema)) is not None
+    }
 
 
-def why(task: AnnotationTask) -> str:
-    """Say to the annotator, in one sentence, why this item is asked."""
+def why(task: AnnotationTask, label_schema: schema.AnySchema, *, shows_suggestion: bool = True) -> str:
+    """Say to the annotator, in one sentence, why this item is asked.
+
+    What the model says is named only if the annotator may see it.
+    """
     reasons = AnnotationTask.Reason
     if task.is_audit:
         return "Drawn at random to measure the model honestly, so its suggestion stays hidden."
@@ -154,31 +219,60 @@ def why(task: AnnotationTask) -> str:
         return "Drawn at random, because there is no model yet that could say what is worth asking."
     if task.reason == reasons.MANUAL:
         return "Put into the queue by a person."
-    suggestion = _champion_says(task)
-    if suggestion is None:
+    if task.reason == reasons.RELABEL:
+        return "Asked again, to check the label it has."
+    found = _scores(task)
+    if found is None:
         return "The model has said nothing about this item yet."
-    (first, first_probability), *others = suggestion.probabilities
-    if others and first_probability - others[0][1] < _CLEAR_MARGIN:
-        second, second_probability = others[0]
-        return f"The model is torn between {first} ({first_probability:.0%}) and {second} ({second_probability:.0%})."
-    return f"The model says {first} ({first_probability:.0%}); an answer shows whether it may be so sure."
+    version, scores = found
+    if not shows_suggestion:
+        return "The model is not sure about this item; its suggestion stays hidden here."
+    if label_schema.prediction_form == "confidence":
+        return f"The model gives its own answer a chance of {float(scores[0]):.0%} to be right."
+    titles = {each.key: each.label for each in label_schema.label_classes}
+    if label_schema.prediction_form == "independent":
+        doubtful = int(np.argmin(np.abs(scores - 0.5)))
+        name = version.classes[doubtful]
+        return f"The model doubts whether {titles.get(name, name)} applies ({float(scores[doubtful]):.0%})."
+    first, *others = (int(index) for index in np.argsort(-scores, kind="stable")[:2])
+    name = titles.get(version.classes[first], version.classes[first])
+    if others and scores[first] - scores[others[0]] < _CLEAR_MARGIN:
+        second = titles.get(version.classes[others[0]], version.classes[others[0]])
+        return f"The model is torn between {name} ({scores[first]:.0%}) and {second} ({scores[others[0]]:.0%})."
+    return f"The model says {name} ({scores[first]:.0%}); an answer shows whether it may be so sure."
 
 
-def _champion_says(task: AnnotationTask) -> Suggestion | None:
+def _of_classes(
+    version: ModelVersion, scores: NDArray[np.float32], label_schema: schema.AnySchema
+) -> Suggestion | None:
+    by_class = dict(zip(version.classes, scores.tolist(), strict=True))
+    known = [by_class.get(key, 0.0) for key in label_schema.class_keys]
+    answer = label_schema.answer_from(known)
+    if answer is None:
+        return None
+    best = np.argsort(-scores, kind="stable")[:_SHOWN_PROBABILITIES]
+    shown = tuple((version.classes[index], round(float(scores[index]), 4)) for index in best)
+    if label_schema.prediction_form == "independent":
+        # Of classes judged one by one: all of them right.
+        confidence = float(np.prod(np.maximum(scores, 1 - scores)))
+    else:
+        confidence = shown[0][1]
+    return Suggestion(answer, round(confidence, 4), shown, version.name)
+
+
+def _scores(task: AnnotationTask) -> tuple[ModelVersion, NDArray[np.float32]] | None:
+    """The champion's scores of the item, with their version; None where it has said nothing."""
     entry = getattr(task.item, "pool_entry", None)
     if entry is None or entry.probabilities is None or entry.model_version_id is None:
         return None
-    classes = _classes(entry.model_version_id)
-    probabilities = unpack(bytes(entry.probabilities), len(classes))
-    best = np.argsort(-probabilities, kind="stable")[:_SHOWN_PROBABILITIES]
-    shown = tuple((classes[index], round(float(probabilities[index]), 4)) for index in best)
-    return Suggestion(class_key=shown[0][0], confidence=shown[0][1], probabilities=shown)
+    version = _version(entry.model_version_id)
+    return version, unpack(bytes(entry.probabilities), len(version.classes))
 
 
 @lru_cache(maxsize=256)
-def _classes(model_version_id: int) -> tuple[str, ...]:
-    """The classes of a version never change, so what was read once stays true."""
-    return tuple(ModelVersion.objects.values_list("classes", flat=True).get(pk=model_version_id))
+def _version(model_version_id: int) -> ModelVersion:
+    """Name and classes of a version never change, so what was read once stays true. Its stage does change."""
+    return ModelVersion.objects.only("name", "classes").get(pk=model_version_id)
 
 
 # -- projects over the API -----------------------------------------------------------------------------------------
@@ -206,8 +300,3 @@ def item_counts(project: Project) -> ItemCounts:
     rows = PoolEntry.objects.filter(project=project).values_list("state").annotate(count=Count("pk")).order_by()
     counts = dict(rows)
     return ItemCounts(**{state.label: counts.get(state.value, 0) for state in PoolEntry.State})
-
-
-def last_withdrawn(task: AnnotationTask, *, annotator: User) -> Annotation:
-    """The answer that the annotator took back last."""
-    return Annotation.objects.filter(task=task, annotator=annotator, withdrawn_at__isnull=False).latest("id")

@@ -163,6 +163,8 @@ IMPORT_KEEP_DAYS = 30
 """How long the file of an import that ended is kept, so that it can be repeated."""
 LEASE_SECONDS = 600
 """How long a claimed task stays with its annotator without an answer or a heartbeat."""
+QUEUE_SIZE_SECONDS = 1.0
+"""How old the numbers of open and leased tasks may be that an annotator sees."""
 UNDO_SECONDS = 600
 """How long an annotator may take back an answer."""
 
@@ -217,6 +219,8 @@ SPECTACULAR_SETTINGS = {
         "ItemStateEnum": "datasets.api.items.ItemState",
         "AnnotationTaskStateEnum": "labeling.models.AnnotationTask.State",
         "AnnotationReasonEnum": "labeling.models.AnnotationTask.Reason",
+        "ImportFormatEnum": "labeling.models.ImportJob.Format",
+        "ImportStateEnum": "labeling.models.ImportJob.State",
         "SnapshotStateEnum": "datasets.models.Snapshot.State",
         "RefillRunStateEnum": "sampling.models.RefillRun.State",
         "RefillRunTriggerEnum": "sampling.models.RefillRun.Trigger",

@@ -15,3 +15,4 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_AUTOREFRESH = True  # else WhiteNoise warns that nobody ran collectstatic
+QUEUE_SIZE_SECONDS = 0.0  # each test has a queue of its own

@@ -11,6 +11,9 @@ from labeling.models.project import LabelSchema, Project
 class AnnotationTask(models.Model):
     """A unit of annotator work. Open tasks are served in order of (priority, id); ids follow the draw order."""
 
+    own_draft: "Draft | None" = None
+    """What the annotator to whom it is being served has written so far."""
+
     class State(models.TextChoices):
         OPEN = "open", "Open"
         ANSWERED = "answered", "Answered"

@@ -7,7 +7,7 @@ rules they keep are those of labeling.services.annotation_queue.
 import datetime as dt
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS
@@ -15,7 +15,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from labeling import prepared
-from labeling.models import Annotation, AnnotationTask, Item, PoolEntry
+from labeling.models import Annotation, AnnotationTask, Draft, Item, PoolEntry
 
 
 def _columns(model: type[Model], alias: str) -> tuple[tuple[str, ...], str]:
@@ -28,144 +28,198 @@ _TASK_FIELDS, _TASK_COLUMNS = _columns(AnnotationTask, "claimed")
 _ITEM_FIELDS, _ITEM_COLUMNS = _columns(Item, "item")
 _ENTRY_FIELDS, _ENTRY_COLUMNS = _columns(PoolEntry, "entry")
 
-# An item is one thing however many tasks it has had: who answered or skipped it is not asked about it again.
-# OFFSET 0 keeps the planner from turning the lookup, which runs for the few tasks at the top of the queue, into a join
-# with everything the annotator ever answered.
-_MAY_BE_SERVED: Final = """
-    NOT EXISTS (SELECT 1 FROM labeling_annotation own WHERE own.item_id = task.item_id
-        AND own.annotator_id = %(annotator)s AND own.withdrawn_at IS NULL OFFSET 0)
-    AND NOT EXISTS (SELECT 1 FROM labeling_annotationtask earlier JOIN labeling_skip skip ON skip.task_id = earlier.id
-        WHERE earlier.item_id = task.item_id AND skip.annotator_id = %(annotator)s OFFSET 0)"""
+# Assigned to nobody or to this annotator, who has the skill if one is needed.
+_IS_ELIGIBLE: Final = """(task.assigned_to_id IS NULL OR task.assigned_to_id = %(annotator)s)
+    AND (task.required_skill = '' OR task.required_skill = ANY(%(skills)s::text[]))"""
+
+# An item is one thing however many tasks it has had: who answered or skipped it is not asked about it again, or not
+# before the time they put it off to. OFFSET 0 keeps the planner from turning the lookups, which run for the few tasks at
+# the top of the queue, into a join with everything the annotator ever answered.
+_IS_UNANSWERED: Final = """NOT EXISTS (SELECT 1 FROM labeling_annotation own WHERE own.item_id = task.item_id
+        AND own.annotator_id = %(annotator)s AND own.withdrawn_at IS NULL OFFSET 0)"""
+_SKIPS: Final = """FROM labeling_annotationtask earlier JOIN labeling_skip skip ON skip.task_id = earlier.id
+        WHERE earlier.item_id = task.item_id AND skip.annotator_id = %(annotator)s"""
+_IS_UNSKIPPED: Final = f"NOT EXISTS (SELECT 1 {_SKIPS} AND (skip.until IS NULL OR skip.until > %(now)s) OFFSET 0)"
 
 # The annotator's own tasks come first, so that a reloaded page shows what it showed. The rest is the top of the partial
 # index task_open_queue; rows that another claim holds locked are passed over, and a row that changed since the
-# statement began is checked again by PostgreSQL when it is locked.
-_CLAIM: Final = f"""
-WITH held AS (
-    SELECT id FROM labeling_annotationtask
-    WHERE project_id = %(project)s AND state = 'open' AND leased_to_id = %(annotator)s
-    ORDER BY priority DESC, id LIMIT LIMIT_ FOR UPDATE SKIP LOCKED
+# statement began is checked again by PostgreSQL when it is locked. GUARD_ is a further condition.
+_CLAIM_PARTS: Final = f"""held AS (
+    SELECT task.id FROM labeling_annotationtask task
+    WHERE task.project_id = %(project)s AND task.state = 'open' AND task.leased_to_id = %(annotator)s
+        AND {_IS_ELIGIBLE} AND {_IS_UNSKIPPED} GUARD_
+    ORDER BY task.priority DESC, task.id LIMIT LIMIT_ FOR UPDATE OF task SKIP LOCKED
 ), free AS (
     SELECT task.id FROM labeling_annotationtask task
     WHERE task.project_id = %(project)s AND task.state = 'open'
         AND (task.leased_to_id IS NULL OR task.leased_to_id <> %(annotator)s AND task.lease_expires_at <= %(now)s)
-        AND {_MAY_BE_SERVED}
+        AND {_IS_ELIGIBLE} AND {_IS_UNANSWERED} AND {_IS_UNSKIPPED} GUARD_
     ORDER BY task.priority DESC, task.id LIMIT LIMIT_ - (SELECT count(*) FROM held) FOR UPDATE OF task SKIP LOCKED
 ), claimed AS (
     UPDATE labeling_annotationtask task SET leased_to_id = %(annotator)s, lease_expires_at = %(until)s
     WHERE task.id IN (SELECT id FROM held UNION ALL SELECT id FROM free)
     RETURNING task.*
+)"""  # noqa: S608 - all constants
+
+_SERVED_COLUMNS: Final = (
+    f"""{_TASK_COLUMNS}, {_ITEM_COLUMNS}, {_ENTRY_COLUMNS}, draft.answer, draft.comment, draft.version"""
 )
-SELECT {_TASK_COLUMNS}, {_ITEM_COLUMNS}, {_ENTRY_COLUMNS}
-FROM claimed JOIN labeling_item item ON item.id = claimed.item_id
+_SERVED_TABLES: Final = """claimed JOIN labeling_item item ON item.id = claimed.item_id
     JOIN labeling_poolentry entry ON entry.item_id = claimed.item_id
-ORDER BY claimed.id IN (SELECT id FROM held) DESC, claimed.priority DESC, claimed.id"""  # noqa: S608 - all constants
+    LEFT JOIN labeling_draft draft ON draft.task_id = claimed.id AND draft.annotator_id = %(annotator)s"""
+_SERVED_ORDER: Final = "ORDER BY claimed.id IN (SELECT id FROM held) DESC, claimed.priority DESC, claimed.id"
 
-_WHAT_IS_LEFT: Final = f"""
-SELECT count(*), count(*) FILTER (WHERE may_be_served), min(lease_expires_at) FILTER (WHERE may_be_served)
-FROM (SELECT task.lease_expires_at, {_MAY_BE_SERVED} AS may_be_served
-      FROM labeling_annotationtask task WHERE task.project_id = %(project)s AND task.state = 'open') open_task"""  # noqa: S608
+_CLAIM: Final = f"""
+WITH {_CLAIM_PARTS.replace("GUARD_", "")}
+SELECT {_SERVED_COLUMNS} FROM {_SERVED_TABLES} {_SERVED_ORDER}"""  # noqa: S608 - all constants
 
-_PROJECT_AND_SCHEMA: Final = """
-SELECT task.project_id, schema.id
-FROM labeling_annotationtask task JOIN labeling_labelschema schema ON schema.project_id = task.project_id
-WHERE task.id = %(task)s ORDER BY schema.version DESC LIMIT 1"""
-
-_RECORD: Final = """
-WITH answered AS (
+# The task closes with the last answer that is wanted of it; until then it goes back to the queue, for others.
+_RECORD_PARTS: Final = """answered AS (
     UPDATE labeling_annotationtask
-    SET state = 'answered', answers_count = answers_count + 1, closed_at = %(now)s, leased_to_id = NULL,
-        lease_expires_at = NULL
-    WHERE id = %(task)s AND state = 'open' AND leased_to_id = %(annotator)s AND lease_expires_at > %(now)s
-    RETURNING id, item_id, project_id
-), entry AS (
-    UPDATE labeling_poolentry entry SET state = 2 FROM answered WHERE entry.item_id = answered.item_id
+    SET answers_count = answers_count + 1, leased_to_id = NULL, lease_expires_at = NULL,
+        state = CASE WHEN answers_count + 1 >= answers_wanted THEN 'answered' ELSE 'open' END,
+        closed_at = CASE WHEN answers_count + 1 >= answers_wanted THEN %(now)s::timestamptz END
+    WHERE id = %(task)s AND project_id = %(project)s AND state = 'open' AND leased_to_id = %(annotator)s
+        AND lease_expires_at > %(now)s
+    RETURNING id, item_id, project_id, state
+), closed AS (
+    UPDATE labeling_poolentry pooled SET state = 2
+    FROM answered WHERE pooled.item_id = answered.item_id AND answered.state = 'answered'
 ), counted AS (
     INSERT INTO labeling_annotatorday AS day (project_id, annotator_id, day, answered)
     SELECT project_id, %(annotator)s, %(today)s, 1 FROM answered
     ON CONFLICT (project_id, annotator_id, day) DO UPDATE SET answered = day.answered + 1
+    RETURNING answered
+), undrafted AS (
+    DELETE FROM labeling_draft draft USING answered WHERE draft.task_id = answered.id AND draft.annotator_id = %(annotator)s
+), written AS (
+    INSERT INTO labeling_annotation
+        (task_id, item_id, annotator_id, label_schema_id, answer, suggested_answer, comment, is_flagged, is_ground_truth,
+         import_key, duration_ms, created_at)
+    SELECT id, item_id, %(annotator)s, %(label_schema)s, %(answer)s::jsonb, %(suggested_answer)s::jsonb,
+        %(comment)s::text, %(is_flagged)s::boolean, false, '', %(duration_ms)s::int, %(now)s
+    FROM answered RETURNING id, item_id
+)"""
+
+_RECORD: Final = f"""
+WITH {_RECORD_PARTS}
+SELECT written.id, written.item_id, counted.answered FROM written CROSS JOIN counted"""  # noqa: S608 - all constants
+
+# Nothing is claimed unless something was recorded. All parts see the tables as they were before the statement, hence the
+# task just answered is left out by name.
+_CLAIM_AFTER_RECORD: Final = _CLAIM_PARTS.replace(
+    "GUARD_", "AND task.id <> %(task)s AND EXISTS (SELECT 1 FROM answered)"
 )
-INSERT INTO labeling_annotation
-    (task_id, item_id, annotator_id, label_schema_id, answer, suggested_answer, comment, is_flagged, is_ground_truth, import_key,
-     duration_ms, created_at)
-SELECT id, item_id, %(annotator)s, %(label_schema)s, %(answer)s::jsonb, %(suggested_answer)s::jsonb, %(comment)s::text,
-    %(is_flagged)s::boolean, false, '', %(duration_ms)s::int, %(now)s
-FROM answered RETURNING id, item_id"""
+_RECORD_AND_CLAIM: Final = f"""
+WITH {_RECORD_PARTS}, {_CLAIM_AFTER_RECORD}, served AS (
+    SELECT {_SERVED_COLUMNS}, claimed.id IN (SELECT id FROM held) AS is_held, claimed.priority AS rank FROM {_SERVED_TABLES}
+)
+SELECT written.id, written.item_id, counted.answered, served.*
+FROM written CROSS JOIN counted LEFT JOIN served ON true
+ORDER BY is_held DESC, rank DESC, 4"""  # noqa: S608 - all constants; column 4 is the task's id
+
+_WHAT_IS_LEFT: Final = f"""
+SELECT count(*), count(*) FILTER (WHERE is_eligible), count(*) FILTER (WHERE is_eligible AND is_new),
+    min(lease_expires_at) FILTER (WHERE is_eligible AND is_new),
+    min(put_off_until) FILTER (WHERE is_eligible AND is_put_off)
+FROM (SELECT task.lease_expires_at, {_IS_ELIGIBLE} AS is_eligible, {_IS_UNANSWERED} AND {_IS_UNSKIPPED} AS is_new,
+          {_IS_UNANSWERED} AND NOT EXISTS (SELECT 1 {_SKIPS} AND skip.until IS NULL) AS is_put_off,
+          (SELECT max(skip.until) {_SKIPS}) AS put_off_until
+      FROM labeling_annotationtask task WHERE task.project_id = %(project)s AND task.state = 'open') open_task"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who asks for tasks, in which project, and with which skills."""
+
+    project_id: int
+    annotator_id: int
+    skills: Sequence[str]
+
+    def values(self, now: dt.datetime) -> dict[str, prepared.Value]:
+        return {
+            "project": self.project_id,
+            "annotator": self.annotator_id,
+            "skills": list(self.skills),
+            "now": now,
+        }
 
 
 @dataclass(frozen=True)
 class WhatIsLeft:
+    """Open tasks; those meant for the annotator; of these, what they neither answered nor skipped, and when the first of
+    its leases ends; and when the first comes back that they put off."""
+
     open_count: int
+    eligible_count: int
     servable_count: int
     first_free_at: dt.datetime | None
+    put_off_until: dt.datetime | None
 
 
 @dataclass(frozen=True)
-class ProjectAndSchema:
-    project_id: int
-    label_schema_id: int
+class Recorded:
+    """An answer that was stored, how many the annotator gave today, and what was claimed with it."""
+
+    annotation: Annotation
+    answered_today: int
+    tasks: list[AnnotationTask] = field(default_factory=list)
 
 
-def claim(
-    project_id: int, annotator_id: int, *, limit: int, now: dt.datetime, until: dt.datetime
-) -> list[AnnotationTask]:
-    """Lease tasks until `until`; returns them in the order to work on, with item and pool entry loaded."""
-    values: dict[str, prepared.Value] = {
-        "project": project_id,
-        "annotator": annotator_id,
-        "limit": limit,
-        "now": now,
-        "until": until,
-    }
+def claim(who: Who, *, limit: int, now: dt.datetime, until: dt.datetime) -> list[AnnotationTask]:
+    """Lease tasks until `until`; returns them in the order to work on, with item, pool entry and draft loaded."""
     # The limit stands in the statement, because the plan depends on it.
-    return [_claimed_task(row) for row in prepared.fetch(_CLAIM.replace("LIMIT_", str(limit)), values)]
+    statement = _CLAIM.replace("LIMIT_", str(limit))
+    return [_claimed_task(row) for row in prepared.fetch(statement, {**who.values(now), "until": until})]
 
 
-def what_is_left(project_id: int, annotator_id: int) -> WhatIsLeft:
-    """The open tasks, those of them that the annotator could take, and when the first lease of these ends."""
-    (row,) = prepared.fetch(_WHAT_IS_LEFT, {"project": project_id, "annotator": annotator_id})
-    return WhatIsLeft(*row)
+def record(annotation: Annotation, who: Who, *, claims: int = 0, until: dt.datetime | None = None) -> Recorded | None:
+    """Store the annotation if its annotator holds a lease that is good, and lease up to `claims` further tasks.
 
-
-def project_and_schema(task_id: int) -> ProjectAndSchema | None:
-    """The task's project and the label schema in force there; None without such a task."""
-    rows = prepared.fetch(_PROJECT_AND_SCHEMA, {"task": task_id})
-    return ProjectAndSchema(*rows[0]) if rows else None
-
-
-def record(annotation: Annotation) -> bool:
-    """Store the annotation and close its task, if its annotator holds a lease that is good; returns whether.
-
-    One statement, hence all or nothing. Sets the annotation's id and item.
+    One statement, hence all or nothing; None if nothing was stored. Sets the annotation's id and item.
     """
     values: dict[str, prepared.Value] = {
+        **who.values(annotation.created_at),
         "task": annotation.task_id,
-        "annotator": annotation.annotator_id,
         "label_schema": annotation.label_schema_id,
         "answer": json.dumps(annotation.answer),
         "suggested_answer": None if annotation.suggested_answer is None else json.dumps(annotation.suggested_answer),
         "comment": annotation.comment,
         "is_flagged": annotation.is_flagged,
         "duration_ms": annotation.duration_ms,
-        "now": annotation.created_at,
         "today": timezone.localdate(annotation.created_at),
     }
-    rows = prepared.fetch(_RECORD, values)
+    if claims:
+        statement, values["until"] = _RECORD_AND_CLAIM.replace("LIMIT_", str(claims)), until
+    else:
+        statement = _RECORD
+    rows = prepared.fetch(statement, values)
     if not rows:
-        return False
-    ((annotation.pk, annotation.item_id),) = rows
+        return None
+    annotation.pk, annotation.item_id, answered_today = rows[0][:3]
     annotation._state.adding = False
-    return True
+    return Recorded(
+        annotation, answered_today, [_claimed_task(row[3:]) for row in rows if claims and row[3] is not None]
+    )
+
+
+def what_is_left(who: Who, now: dt.datetime) -> WhatIsLeft:
+    (row,) = prepared.fetch(_WHAT_IS_LEFT, who.values(now))
+    return WhatIsLeft(*row)
 
 
 def _claimed_task(row: Sequence[Any]) -> AnnotationTask:
     first_of_item = len(_TASK_FIELDS)
     first_of_entry = first_of_item + len(_ITEM_FIELDS)
+    first_of_draft = first_of_entry + len(_ENTRY_FIELDS)
     task = AnnotationTask.from_db(DEFAULT_DB_ALIAS, _TASK_FIELDS, row[:first_of_item])
     item = Item.from_db(DEFAULT_DB_ALIAS, _ITEM_FIELDS, row[first_of_item:first_of_entry])
     # Outside the ORM, Django's connection hands JSON out as text.
     item.payload, item.segments = json.loads(item.payload), json.loads(item.segments)
-    entry = PoolEntry.from_db(DEFAULT_DB_ALIAS, _ENTRY_FIELDS, row[first_of_entry:])
+    entry = PoolEntry.from_db(DEFAULT_DB_ALIAS, _ENTRY_FIELDS, row[first_of_entry:first_of_draft])
     entry.item = item  # also fills item.pool_entry
     task.item = item
+    answer, comment, version = row[first_of_draft : first_of_draft + 3]
+    if version is not None:
+        task.own_draft = Draft(task=task, answer=json.loads(answer), comment=comment, version=version)
     return task
