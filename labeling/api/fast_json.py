@@ -11,7 +11,6 @@ from msgspec import Meta
 from rest_framework import serializers
 
 from labeling.api.task_serializers import LARGEST_DURATION_MS, MOST_TASKS
-from labeling.schema import JSONValue
 from labeling.services.answers import LONGEST_COMMENT
 
 Form = TypeVar("Form", bound=msgspec.Struct)
@@ -27,7 +26,7 @@ class Given(msgspec.Struct):
     """The form of AnswerSerializer."""
 
     answer: object
-    suggested_answer: JSONValue = None
+    suggested_answer: Any = None
     comment: Annotated[str, Meta(max_length=LONGEST_COMMENT)] = ""
     is_flagged: bool = False
     duration_ms: Annotated[int, Meta(ge=0, le=LARGEST_DURATION_MS)] | None = None
