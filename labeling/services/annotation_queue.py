@@ -302,13 +302,12 @@ def submit(
     is not found. Raises TaskNotFound, InvalidInput `invalid_answer` or `unknown_class`, AlreadyAnswered (by this
     annotator), TaskClosed (by another, or withdrawn), NotLeased, LeaseExpired. Tells annotation_recorded.
     """
-    if project is None:
-        project = Project.objects.filter(annotation_tasks=task_id).first()
-        if project is None:
-            raise TaskNotFound("No such task.")
+    of = Project.objects.filter(annotation_tasks=task_id).first()
+    if of is None or project not in (None, of):
+        raise TaskNotFound("No such task.")
     recorded = submit_and_claim(
         task_id,
-        project=project,
+        project=of,
         annotator=annotator,
         answer=answer,
         now=now,

@@ -15,7 +15,7 @@ from datasets.models import AcceptedLabel, PendingEvidence
 from datasets.services import accept
 from labeling import news
 from labeling.models import Annotation, AnnotationTask, Item, LabelSchema, Membership, Project
-from labeling.services import annotation_queue
+from labeling.services import annotation_queue, answers
 from tests.factories import datasets as make
 
 NOW = make.NOW
@@ -257,7 +257,7 @@ def test_the_queue_s_submit_and_undo_reach_the_label(project: Project, annotator
     accept.accept_pending(project.pk, now=NOW)
     assert current(item) == "cat"
 
-    annotation_queue.undo(project, annotator=annotator, now=NOW)
+    answers.undo(project, annotator=annotator, now=NOW)
     accept.accept_pending(project.pk, now=NOW)
     assert current(item) is None
 

@@ -26,7 +26,7 @@ from labeling.errors import (
     TaskNotFound,
 )
 from labeling.models import Annotation, AnnotationTask, PoolEntry, Project, Skip
-from labeling.services import annotation_queue, projects
+from labeling.services import annotation_queue, answers, projects
 from labeling.services.annotation_queue import NothingReason, NothingServed
 from tests.factories import sampling as make
 
@@ -209,7 +209,7 @@ def test_an_expired_lease_can_be_claimed_again_by_its_holder(project: Project, a
 def test_claim_loads_what_the_page_shows_in_one_statement(project: Project, annotator: User) -> None:
     make.queue(project, 5)
     with statements_counted() as statements:
-        tasks = annotation_queue.claim(project, annotator=annotator, now=NOW, limit=3)
+        tasks = annotation_queue.claim(project, annotator=annotator, now=NOW, limit=3, skills=())
         assert [task.item.payload["text"] for task in tasks] == ["text 0", "text 1", "text 2"]
         assert all(task.item.pool_entry.state == PoolEntry.State.QUEUED for task in tasks)
     assert len(statements) == 1
@@ -310,13 +310,23 @@ def test_submit_records_the_answer_and_closes_the_task(project: Project, annotat
     assert pool_state(task) == PoolEntry.State.ANSWERED
 
 
-def test_next_and_submit_take_three_statements(project: Project, annotator: User) -> None:
-    make.queue(project, 2)
-    annotation_queue.submit(claim(project, annotator)[0], annotator=annotator, answer=CAT, now=NOW)
+def test_next_and_submit_take_a_statement_each_and_together_one(project: Project, annotator: User) -> None:
+    make.queue(project, 4)
+    known: dict[str, Any] = {"skills": (), "label_schema_id": selectors.current_schema(project).pk}
+    (task,) = annotation_queue.claim(project, annotator=annotator, now=NOW)
+    selectors.schema_of(known["label_schema_id"])
     with statements_counted() as statements:
-        (task,) = annotation_queue.claim(project, annotator=annotator, now=NOW)
-        annotation_queue.submit(task.pk, annotator=annotator, answer=CAT, now=NOW)
-    assert len(statements) == 3
+        recorded = annotation_queue.submit_and_claim(
+            task.pk, project=project, annotator=annotator, answer=CAT, now=NOW, limit=2, **known
+        )
+        assert [claimed.item.payload["text"] for claimed in recorded.tasks] == ["text 1", "text 2"]
+    assert len(statements) == 1
+    with statements_counted() as statements:
+        annotation_queue.submit_and_claim(
+            recorded.tasks[0].pk, project=project, annotator=annotator, answer=CAT, now=NOW, limit=0, **known
+        )
+        annotation_queue.claim(project, annotator=annotator, now=NOW, skills=())
+    assert len(statements) == 2
 
 
 def test_an_answer_counts_under_the_schema_in_force(project: Project, annotator: User, owner: User) -> None:
@@ -454,7 +464,8 @@ def test_undo_takes_back_the_last_answer_and_leases_the_task_again(project: Proj
     task = claimed(project, annotator)
     annotation = annotation_queue.submit(task.pk, annotator=annotator, answer=CAT, now=NOW)
 
-    undone = annotation_queue.undo(project, annotator=annotator, now=NOW + SECOND)
+    undone = answers.undo(project, annotator=annotator, now=NOW + SECOND).task
+    assert undone is not None
 
     assert undone.pk == task.pk
     assert (undone.state, undone.closed_at, undone.leased_to) == ("open", None, annotator)
@@ -470,15 +481,15 @@ def test_undo_reaches_back_answer_by_answer(project: Project, annotator: User) -
     for number, task in enumerate(tasks):
         claim(project, annotator)
         annotation_queue.submit(task.pk, annotator=annotator, answer=CAT, now=NOW + number * SECOND)
-    undone = [annotation_queue.undo(project, annotator=annotator, now=NOW + 5 * SECOND).pk for _ in tasks]
+    undone = [answers.undo(project, annotator=annotator, now=NOW + 5 * SECOND).annotation.task_id for _ in tasks]
     assert undone == [task.pk for task in reversed(tasks)]
-    assert_refused(NothingToUndo, annotation_queue.undo, project, annotator=annotator, now=NOW + 5 * SECOND)
+    assert_refused(NothingToUndo, answers.undo, project, annotator=annotator, now=NOW + 5 * SECOND)
 
 
 def test_an_undone_task_can_be_answered_anew(project: Project, annotator: User) -> None:
     task = claimed(project, annotator)
     annotation_queue.submit(task.pk, annotator=annotator, answer=CAT, now=NOW)
-    annotation_queue.undo(project, annotator=annotator, now=NOW)
+    answers.undo(project, annotator=annotator, now=NOW)
     annotation_queue.submit(task.pk, annotator=annotator, answer={"choice": "dog"}, now=NOW)
     standing = Annotation.objects.get(withdrawn_at__isnull=True)
     assert standing.answer == {"choice": "dog"}
@@ -492,10 +503,10 @@ def test_undo_is_for_ones_own_fresh_answers_in_this_project(
     annotation_queue.submit(task.pk, annotator=annotator, answer=CAT, now=NOW)
     window = dt.timedelta(seconds=settings.UNDO_SECONDS)
     elsewhere = Project.objects.get(slug="other")
-    assert_refused(NothingToUndo, annotation_queue.undo, project, annotator=other, now=NOW)
-    assert_refused(NothingToUndo, annotation_queue.undo, elsewhere, annotator=annotator, now=NOW)
-    assert_refused(NothingToUndo, annotation_queue.undo, project, annotator=annotator, now=NOW + window + SECOND)
-    assert annotation_queue.undo(project, annotator=annotator, now=NOW + window).pk == task.pk
+    assert_refused(NothingToUndo, answers.undo, project, annotator=other, now=NOW)
+    assert_refused(NothingToUndo, answers.undo, elsewhere, annotator=annotator, now=NOW)
+    assert_refused(NothingToUndo, answers.undo, project, annotator=annotator, now=NOW + window + SECOND)
+    assert answers.undo(project, annotator=annotator, now=NOW + window).annotation.task_id == task.pk
 
 
 @pytest.mark.parametrize("is_undone", [False, True])
@@ -517,7 +528,7 @@ def test_every_change_of_an_answer_is_told(
     try:
         with django_capture_on_commit_callbacks(execute=True):
             if is_undone:
-                annotation_queue.undo(project, annotator=annotator, now=NOW)
+                answers.undo(project, annotator=annotator, now=NOW)
             else:
                 annotation_queue.submit(task.pk, annotator=annotator, answer=CAT, now=NOW)
     finally:
@@ -537,7 +548,7 @@ def test_counts_are_of_the_queue_and_of_ones_own_day(project: Project, annotator
     claim(project, other)
     assert selectors.queue_counts(project, annotator=annotator, now=NOW) == selectors.QueueCounts(2, 1, 1)
     assert selectors.queue_counts(project, annotator=other, now=NOW) == selectors.QueueCounts(2, 1, 0)
-    annotation_queue.undo(project, annotator=annotator, now=NOW)
+    answers.undo(project, annotator=annotator, now=NOW)
     assert selectors.queue_counts(project, annotator=annotator, now=NOW) == selectors.QueueCounts(3, 2, 0)
 
 
@@ -547,6 +558,6 @@ def test_an_undo_after_midnight_takes_from_the_day_of_the_answer(project: Projec
     for task, now in zip(tasks, (midnight - 2 * SECOND, midnight - SECOND), strict=True):
         claim(project, annotator, now=now)
         annotation_queue.submit(task.pk, annotator=annotator, answer=CAT, now=now)
-    annotation_queue.undo(project, annotator=annotator, now=midnight + SECOND)
+    answers.undo(project, annotator=annotator, now=midnight + SECOND)
     assert selectors.queue_counts(project, annotator=annotator, now=midnight - SECOND).answered_today == 1
     assert selectors.queue_counts(project, annotator=annotator, now=midnight + SECOND).answered_today == 0

@@ -14,7 +14,7 @@ from django.db import OperationalError, connection, transaction
 
 from labeling.errors import AlreadyAnswered, DomainError, LeaseExpired, NotLeased
 from labeling.models import Annotation, AnnotationTask, PoolEntry, Project
-from labeling.services import annotation_queue
+from labeling.services import annotation_queue, answers
 from tests.factories import sampling as make
 from tests.integration.datasets.concurrency import at_once, in_another_session
 
@@ -220,7 +220,7 @@ def test_undo_and_undo_at_once_take_back_one_answer_once(project: Project, annot
 
     def undo() -> type[DomainError] | None:
         try:
-            annotation_queue.undo(project, annotator=annotator, now=NOW)
+            answers.undo(project, annotator=annotator, now=NOW)
         except DomainError as error:
             return type(error)
         return None

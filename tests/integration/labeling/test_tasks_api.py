@@ -83,6 +83,10 @@ def test_next_leases_a_task_and_shows_it_whole(annotator_client: APIClient, task
         "propensity": 0.25,
         "is_audit": False,
         "suggestion": None,
+        "draft": None,
+        "is_assigned": False,
+        "due_at": None,
+        "answers_wanted": 1,
         "lease_expires_at": shown["lease_expires_at"],
         "label_schema_version": 1,
     }
@@ -117,9 +121,10 @@ def test_next_shows_what_the_model_says_and_why_it_asks(annotator_client: APICli
     suggest(project, is_audit=False, probabilities=[0.4, 0.15, 0.45])
     (shown,) = next_tasks(annotator_client)["tasks"]
     assert shown["suggestion"] == {
-        "class": "bird",
+        "answer": {"choice": "bird"},
         "confidence": 0.45,
         "probabilities": {"bird": 0.45, "cat": 0.4, "dog": 0.15},
+        "model_version": "champion",
     }
     assert shown["why"] == "The model is torn between bird (45%) and cat (40%)."
 
@@ -250,7 +255,7 @@ def test_undo_brings_the_task_and_the_answer_back(annotator_client: APIClient, t
         ({"answer": {"choice": "unicorn"}}, "unknown_class", "answer"),
         ({"answer": {"choice": 1}}, "invalid_answer", "answer"),
         ({"answer": "cat"}, "invalid_answer", "answer"),
-        ({"answer": None}, "invalid_input", "answer"),
+        ({"answer": None}, "invalid_answer", "answer"),
         ({}, "invalid_input", "answer"),
         ({**CAT, "duration_ms": -1}, "invalid_input", "duration_ms"),
         ({**CAT, "duration_ms": 2**31}, "invalid_input", "duration_ms"),
