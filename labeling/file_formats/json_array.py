@@ -72,9 +72,10 @@ class _Splitter:
         self._size = 0
 
     def elements(self, piece: bytes, file: IO[bytes]) -> Iterator[bytes | RowError]:
-        while piece:
+        while True:
             yield from (element for element in self._cut(piece) if element is not None)
-            piece = file.read(_PIECE)
+            if not (piece := file.read(_PIECE)):
+                break
         if self._is_over:
             return
         if self._taken() is not None:

@@ -31,7 +31,7 @@ def checked(schema: AnySchema, answer: JSONValue, payload: Mapping[str, object])
             schema.check_against(parsed, cast("JSONValue", payload))
     except SchemaError as error:
         raise RowError(error.code, f"The answer does not fit the project's labels: {error}.") from None
-    value: JSONValue = msgspec.to_builtins(parsed)
+    value: JSONValue = msgspec.json.decode(msgspec.json.encode(parsed))  # lists, as when it is read back
     return value
 
 
