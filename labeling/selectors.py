@@ -9,12 +9,13 @@ from functools import lru_cache
 import numpy as np
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 from numpy.typing import NDArray
 
 from labeling import prepared, schema
 from labeling.models import (
+    Annotation,
     AnnotationTask,
     LabelSchema,
     Membership,
@@ -169,6 +170,15 @@ def queue_listing(project: Project) -> QuerySet[AnnotationTask]:
     return AnnotationTask.objects.filter(project=project).select_related(
         "item", "leased_to", "assigned_to", "model_version"
     )
+
+
+def own_annotations(project: Project, annotator: User, *, key_prefix: str = "") -> QuerySet[Annotation]:
+    """What the person answered in this project, those taken back or replaced too, with item, schema and `superseded_by`."""
+    newer = Annotation.objects.filter(supersedes=OuterRef("pk")).values("pk")[:1]
+    own = Annotation.objects.filter(annotator=annotator, item__project=project)
+    if key_prefix:
+        own = own.filter(item__key__startswith=key_prefix)
+    return own.select_related("item", "label_schema").annotate(superseded_by=Subquery(newer))
 
 
 @lru_cache(maxsize=256)

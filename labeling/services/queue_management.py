@@ -227,6 +227,18 @@ def item_ids_of(project: Project, keys: Iterable[str]) -> dict[str, int]:
     return dict(Item.objects.filter(project=project, key__in=list(keys)).values_list("key", "pk"))
 
 
+def items_of(project: Project, task_ids: Sequence[int]) -> list[int]:
+    """The items of these tasks, each once."""
+    items = AnnotationTask.objects.filter(project=project, pk__in=task_ids).values_list("item_id", flat=True)
+    return sorted(set(items))
+
+
+def open_tasks_of(project: Project, item_ids: Iterable[int]) -> dict[int, int]:
+    """By item, its open task."""
+    tasks = AnnotationTask.objects.filter(project=project, item_id__in=list(item_ids), state=_State.OPEN)
+    return dict(tasks.values_list("item_id", "pk"))
+
+
 # -- inside ------------------------------------------------------------------------------------------------------
 
 
