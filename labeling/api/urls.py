@@ -1,6 +1,18 @@
 from django.urls import path
 
-from labeling.api import health, imports, keys, media, members, model_versions, predictions, projects, tasks
+from labeling.api import (
+    bulk_tasks,
+    health,
+    history,
+    imports,
+    keys,
+    media,
+    members,
+    model_versions,
+    predictions,
+    projects,
+    tasks,
+)
 
 urlpatterns = [
     path("health", health.HealthView.as_view(), name="health"),
@@ -22,6 +34,13 @@ urlpatterns = [
     path("projects/<slug:slug>/imports/<int:job_id>/cancel", imports.CancelImport.as_view(), name="import-cancel"),
     path("projects/<slug:slug>/imports/<int:job_id>/retry", imports.RetryImport.as_view(), name="import-retry"),
     path("projects/<slug:slug>/tasks", tasks.TaskList.as_view(), name="tasks"),
+    path("projects/<slug:slug>/tasks/bulk", bulk_tasks.BulkTasks.as_view(), name="tasks-bulk"),
+    path("projects/<slug:slug>/tasks/history", history.History.as_view(), name="tasks-history"),
+    path(
+        "projects/<slug:slug>/annotations/<int:annotation_id>/edit",
+        history.EditAnnotation.as_view(),
+        name="annotation-edit",
+    ),
     path("projects/<slug:slug>/tasks/next", tasks.NextTasks.as_view(), name="tasks-next"),
     path("projects/<slug:slug>/tasks/extend", tasks.ExtendTasks.as_view(), name="tasks-extend"),
     path("projects/<slug:slug>/tasks/undo", tasks.UndoAnswer.as_view(), name="tasks-undo"),
