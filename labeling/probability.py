@@ -39,7 +39,7 @@ _REASONS: Final = {
 
 
 def find_problems(
-    probabilities: NDArray[np.floating], *, tolerance: float = SUM_TOLERANCE
+    probabilities: NDArray[np.floating], *, tolerance: float = SUM_TOLERANCE, is_exclusive: bool = True
 ) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
     """Say which rows are not probability distributions, and why.
 
@@ -49,6 +49,9 @@ def find_problems(
         Shape (n, C), C >= 1.
     tolerance
         Largest accepted distance of a row's sum from 1, and of a single value above 1.
+    is_exclusive
+        Whether the classes exclude each other, so that a row sums to 1. Otherwise each value is judged on its own and
+        must be in [0, 1], without tolerance.
 
     Returns
     -------
@@ -65,17 +68,24 @@ def find_problems(
     >>> is_bad, problem = find_problems(np.array([[0.4, 0.6], [0.4, 0.4], [-0.1, 1.1]]))
     >>> is_bad.tolist(), [RowProblem(p).name for p in problem]
     ([False, True, True], ['NONE', 'BAD_SUM', 'NEGATIVE'])
+    >>> find_problems(np.array([[0.9, 0.8]]), is_exclusive=False)[0].tolist()
+    [False]
     """
     _require_matrix(probabilities)
     problem = np.zeros(len(probabilities), dtype=np.uint8)
-    with np.errstate(invalid="ignore", over="ignore"):  # a sum that is NaN or infinite is refused below
-        sums = probabilities.sum(axis=1, dtype=np.float64)
     # Written so that a NaN, which compares false with everything, falls on the refused side.
-    is_bad = ~((np.abs(sums - 1.0) <= tolerance) & (probabilities.min(axis=1) >= 0.0))
+    if is_exclusive:
+        with np.errstate(invalid="ignore", over="ignore"):  # a sum that is NaN or infinite is refused below
+            sums = probabilities.sum(axis=1, dtype=np.float64)
+        highest = 1.0 + tolerance
+        is_bad = ~((np.abs(sums - 1.0) <= tolerance) & (probabilities.min(axis=1) >= 0.0))
+    else:
+        highest = 1.0
+        is_bad = ~((probabilities.min(axis=1) >= 0.0) & (probabilities.max(axis=1) <= highest))
     if is_bad.any():
         rows = probabilities[is_bad]
         problem[is_bad] = np.select(
-            [np.isnan(rows).any(axis=1), (rows < 0.0).any(axis=1), (rows > 1.0 + tolerance).any(axis=1)],
+            [np.isnan(rows).any(axis=1), (rows < 0.0).any(axis=1), (rows > highest).any(axis=1)],
             [RowProblem.NOT_A_NUMBER, RowProblem.NEGATIVE, RowProblem.ABOVE_ONE],
             default=RowProblem.BAD_SUM,
         )
@@ -117,6 +127,27 @@ def normalise(probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
     exact = np.asarray(probabilities, dtype=np.float64)
     normalised: NDArray[np.float32] = (exact / exact.sum(axis=1, keepdims=True)).astype(np.float32)
     return normalised
+
+
+def joint_confidence(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    r"""Probability that all binary verdicts of a row are right, the likelier of each taken: prod_c max(p_c, 1 - p_c).
+
+    Parameters
+    ----------
+    probabilities
+        Shape (n, C), C >= 1, values in [0, 1], judged independent of each other.
+
+    Returns
+    -------
+    Shape (n,), from 2^-C (every verdict a coin's) to 1 (all certain). n = 0 gives an empty array.
+
+    >>> joint_confidence(np.array([[0.9, 0.5], [1.0, 0.0]])).tolist()
+    [0.45, 1.0]
+    """
+    _require_matrix(probabilities)
+    exact = probabilities.astype(np.float64)
+    joint: NDArray[np.float64] = np.maximum(exact, 1.0 - exact).prod(axis=1)
+    return joint
 
 
 def pack(row: NDArray[np.floating]) -> bytes:

@@ -9,6 +9,7 @@ import re
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 JSON_EMPTY: Final = b"{}"
 LONGEST_KEY: Final = 200
@@ -32,10 +33,16 @@ class RowError(Exception):
 
 
 class PredictionPart(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """What a model version said of the item of the row."""
+    """What a model version said of the item of the row: probabilities of classes, or an answer and how sure it is.
+
+    Which of the two is needed, the project's label schema says; see labeling.services.prediction_rows.
+    """
 
     model_version: str
-    probabilities: Probabilities
+    probabilities: Probabilities | UnsetType = UNSET
+    answer: object = UNSET
+    confidence: float | UnsetType = UNSET
+    std: float | UnsetType = UNSET
     context: dict[str, object] = {}
     respondent: str = ""
 
@@ -74,7 +81,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def parse_item(raw: bytes, *, largest_bytes: int) -> Row:
-    """Read {"key", "payload", "segments"?, "prediction"?: {"model_version", "probabilities", "context"?, "respondent"?}}.
+    """Read {"key", "payload", "segments"?, "prediction"?}; the last is as in `parse_prediction`, without the key.
 
     >>> parse_item(b'{"key": "a", "payload": {"text": "hello"}}', largest_bytes=1000).payload
     b'{"text":"hello"}'
@@ -95,7 +102,7 @@ def parse_item(raw: bytes, *, largest_bytes: int) -> Row:
 
 
 def parse_prediction(raw: bytes, *, largest_bytes: int) -> Row:
-    """Read {"key", "model_version", "probabilities", "context"?, "respondent"?}.
+    """Read {"key", "model_version", "probabilities"?, "answer"?, "confidence"?, "std"?, "context"?, "respondent"?}.
 
     >>> row = parse_prediction(b'{"key": "a", "model_version": "m", "probabilities": [0.5, 0.5]}', largest_bytes=1000)
     >>> row.prediction.probabilities
@@ -133,6 +140,8 @@ _CODE_BY_FIELD: Final = {
     "segments": "invalid_segments",
     "model_version": "invalid_model_version",
     "probabilities": "invalid_probabilities",
+    "confidence": "invalid_confidence",
+    "std": "invalid_std",
     "context": "invalid_context",
     "respondent": "invalid_respondent",
 }

@@ -137,7 +137,22 @@ class NewModelVersionSerializer(serializers.Serializer[None]):
 class PredictionPartSerializer(serializers.Serializer[None]):
     model_version = serializers.CharField(max_length=100)
     probabilities = serializers.JSONField(
-        help_text="{class: probability} or a list in the model version's order of classes. Sums to 1 within 0.001."
+        required=False,
+        help_text="Where an answer is a class, a level or a set of classes: {class: probability} or a list in the model "
+        "version's order of classes. Sums to 1 within 0.001; with multi_label each class is judged on its own.",
+    )
+    answer = serializers.JSONField(
+        required=False,
+        help_text="Where it is a text, a number, spans or boxes: the model's answer in the form of the label schema.",
+    )
+    confidence = serializers.FloatField(
+        required=False,
+        min_value=0,
+        max_value=1,
+        help_text="With an answer: the probability that all of it is right. Spans and boxes may each have one instead.",
+    )
+    std = serializers.FloatField(
+        required=False, min_value=0, help_text="With a number, instead of the confidence: its standard deviation."
     )
     context = serializers.DictField(  # type: ignore[assignment]  # a declared field; the metaclass keeps it apart from Field.context
         required=False, help_text="Inference context: request_id, position, candidates, latency_ms, your own fields."

@@ -29,6 +29,7 @@ __all__ = [
     "ClassSchema",
     "JSONValue",
     "LabelClass",
+    "Numeric",
     "PredictionForm",
     "SchemaError",
     "SingleChoice",

@@ -27,6 +27,7 @@ class StagedRow(NamedTuple):
     confidence: float | None
     respondent_hash: str
     context: bytes
+    answer: bytes | None = None
 
 
 # Ids are drawn while rows are staged, so that items are numbered as they arrive though they are inserted by key.
@@ -34,7 +35,8 @@ _STAGE: Final = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_row (
     item_id bigint DEFAULT nextval('labeling_item_id_seq'),
     position integer, key text COLLATE "C", bucket smallint, payload jsonb, segments jsonb, version_id bigint,
-    probabilities bytea, predicted_class text, confidence double precision, respondent_hash text, context jsonb
+    probabilities bytea, predicted_class text, confidence double precision, respondent_hash text, context jsonb,
+    answer jsonb
 ) ON COMMIT DROP;
 TRUNCATE staged_row"""
 
@@ -42,17 +44,20 @@ TRUNCATE staged_row"""
 _COPY: Final = f"COPY staged_row ({', '.join(StagedRow._fields)}) FROM STDIN (FORMAT binary)"
 _COLUMN_TYPES: Final = (
     *("int4", "text", "int2", "bytea", "bytea", "int8"),
-    *("bytea", "text", "float8", "text", "bytea"),
+    *("bytea", "text", "float8", "text", "bytea", "bytea"),
 )
 
-_CREATE_ITEMS: Final = """
+_SAID: Final = "probabilities, predicted_class, answer, confidence, respondent_hash, context"
+"""The columns of a prediction that its row fills."""
+
+_CREATE_ITEMS: Final = f"""
 WITH created AS (
     INSERT INTO labeling_item (id, project_id, key, payload, segments, bucket, created_at, updated_at)
     SELECT item_id, %(project)s, key, payload, segments, bucket, %(now)s, %(now)s FROM staged_row ORDER BY key
     ON CONFLICT (project_id, key) DO NOTHING
     RETURNING id
 ), fresh AS MATERIALIZED (
-    SELECT created.id, position, bucket, version_id, probabilities, predicted_class, confidence, respondent_hash, context
+    SELECT created.id, position, bucket, version_id, {_SAID}
     FROM created JOIN staged_row ON item_id = id
 ), pooled AS (
     INSERT INTO labeling_poolentry (item_id, project_id, state, bucket, model_version_id, probabilities, scored_at)
@@ -63,11 +68,11 @@ WITH created AS (
     FROM fresh
 ), predicted AS (
     INSERT INTO labeling_prediction
-        (item_id, model_version_id, probabilities, predicted_class, confidence, respondent_hash, context, created_at)
-    SELECT id, version_id, probabilities, predicted_class, confidence, respondent_hash, context, %(now)s
+        (item_id, model_version_id, {_SAID}, created_at)
+    SELECT id, version_id, {_SAID}, %(now)s
     FROM fresh WHERE version_id IS NOT NULL
 )
-SELECT position FROM fresh"""
+SELECT position FROM fresh"""  # noqa: S608 - constants only
 
 _UNSTAGE: Final = "DELETE FROM staged_row WHERE position = ANY(%s)"
 
@@ -79,16 +84,16 @@ WITH existing AS (
 UPDATE labeling_item item SET payload = existing.payload, segments = existing.segments, updated_at = %(now)s
 FROM existing WHERE item.id = existing.id"""
 
-_STORE_PREDICTIONS: Final = """
+_STORE_PREDICTIONS: Final = f"""
 WITH matched AS MATERIALIZED (
-    SELECT position, item.id AS item_id, version_id, probabilities, predicted_class, confidence, respondent_hash, context
+    SELECT position, item.id AS item_id, version_id, {_SAID}
     FROM staged_row staged JOIN labeling_item item ON item.project_id = %(project)s AND item.key = staged.key
 ), stored AS (
     INSERT INTO labeling_prediction
-        (item_id, model_version_id, probabilities, predicted_class, confidence, respondent_hash, context, created_at)
-    SELECT item_id, version_id, probabilities, predicted_class, confidence, respondent_hash, context, %(now)s
+        (item_id, model_version_id, {_SAID}, created_at)
+    SELECT item_id, version_id, {_SAID}, %(now)s
     FROM matched WHERE version_id IS NOT NULL ORDER BY item_id, version_id
-    ON CONFLICT (item_id, model_version_id) {on_conflict}
+    ON CONFLICT (item_id, model_version_id) {{on_conflict}}
     RETURNING item_id, model_version_id, probabilities, xmax = 0 AS is_new
 ), locked AS (
     SELECT entry.item_id, stored.probabilities
@@ -100,13 +105,13 @@ WITH matched AS MATERIALIZED (
     FROM locked WHERE entry.item_id = locked.item_id
 )
 SELECT matched.position, stored.is_new FROM matched
-LEFT JOIN stored ON stored.item_id = matched.item_id AND stored.model_version_id = matched.version_id"""
+LEFT JOIN stored ON stored.item_id = matched.item_id AND stored.model_version_id = matched.version_id"""  # noqa: S608
 
 _KEEP_OLD: Final = "DO NOTHING"
 _TAKE_NEW: Final = """DO UPDATE SET
     probabilities = excluded.probabilities, predicted_class = excluded.predicted_class,
-    confidence = excluded.confidence, respondent_hash = excluded.respondent_hash, context = excluded.context,
-    created_at = excluded.created_at"""
+    answer = excluded.answer, confidence = excluded.confidence, respondent_hash = excluded.respondent_hash,
+    context = excluded.context, created_at = excluded.created_at"""
 
 
 def jsonb(text: bytes) -> bytes:

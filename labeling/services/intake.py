@@ -66,8 +66,8 @@ def register_model_version(
     Raises InvalidInput `invalid_classes` or `unknown_class`, Conflict `model_version_exists`.
     """
     _validate_name(name)
-    _validate_classes(project, classes)
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    _validate_classes(project, classes)  # under the lock, so that the schema they are of stays in force
     is_first = origin == ModelVersion.Origin.APP and selectors.champion(project) is None
     try:
         with transaction.atomic():
@@ -122,8 +122,11 @@ def record_prediction_arrays(
 
     A prediction that exists already is replaced. Chunks are committed one by one (unless the caller holds a
     transaction), and a champion's predictions reach the pool in the same chunk. Returns the number of rows stored;
-    ids without an item in the project are passed over. Raises ValueError for rows that are no distributions.
+    ids without an item in the project are passed over. Raises ValueError for rows that are no distributions, and where
+    the label schema asks for another form of prediction.
     """
+    if selectors.parsed_schema(model_version.project).prediction_form != "distribution":
+        raise ValueError("here a prediction is no distribution over classes")
     if probabilities.shape != (len(item_ids), len(model_version.classes)):
         raise ValueError(f"{len(item_ids)} items need {len(model_version.classes)} columns, not {probabilities.shape}")
     if len(np.unique(item_ids)) != len(item_ids):

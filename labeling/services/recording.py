@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from labeling import wire
+from labeling import selectors, wire
 from labeling.duplicates import SeenHashes
 from labeling.models import Project
 from labeling.services import bulk, prediction_rows
@@ -62,7 +62,7 @@ class IntakeReport(msgspec.Struct):
     results_truncated: bool = False
 
 
-_NO_SCORE: Final = (None, None, None, None)
+_NO_SCORE: Final = (None, None, None, None, None)
 
 Outcome = Status | RowError
 """Of one row, while its chunk is being stored."""
@@ -125,7 +125,8 @@ class Recorder:
     def _store_rows(self, rows: Sequence[Row]) -> dict[int, Outcome]:
         names = {row.prediction.model_version for row in rows if row.prediction is not None}
         versions = bulk.lock_versions(self._project, names) if names else {}
-        scores = prediction_rows.score(rows, versions)
+        # After the versions are locked: while there is one, the kind of the schema stays.
+        scores = prediction_rows.score(rows, versions, selectors.parsed_schema(self._project) if names else None)
         outcomes: dict[int, Outcome] = dict(scores.refused)
         good = [position for position in range(len(rows)) if position not in outcomes]
         is_first = self._seen.admit(np.fromiter((self._identity(rows[p]) for p in good), np.int64, len(good)))
@@ -146,7 +147,7 @@ class Recorder:
     def _stage(self, position: int, row: Row, score: Score | None) -> bulk.StagedRow:
         is_item = bool(row.payload)
         respondent = row.prediction.respondent if row.prediction is not None else ""
-        version_id, probabilities, predicted_class, confidence = score or _NO_SCORE
+        version_id, probabilities, predicted_class, confidence, answer = score or _NO_SCORE
         return bulk.StagedRow(
             position,
             row.key,
@@ -159,6 +160,7 @@ class Recorder:
             confidence,
             hmac.digest(self._respondent_key, respondent.encode(), "sha256").hex() if respondent else "",
             bulk.jsonb(row.context),
+            None if answer is None else bulk.jsonb(answer),
         )
 
     def _add_to_report(self, received: int, outcomes: Sequence[Outcome], results: list[RowResult]) -> None:

@@ -34,7 +34,7 @@ FROM staged_array staged JOIN labeling_item item ON item.id = staged.item_id AND
 ORDER BY item.id
 ON CONFLICT (item_id, model_version_id) DO UPDATE SET
     probabilities = excluded.probabilities, predicted_class = excluded.predicted_class,
-    confidence = excluded.confidence, created_at = excluded.created_at"""
+    answer = NULL, confidence = excluded.confidence, created_at = excluded.created_at"""
 
 _SCORE_POOL_FROM_ARRAYS = """
 WITH locked AS (
