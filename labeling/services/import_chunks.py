@@ -81,8 +81,9 @@ class ChunkImporter:
         self._label_schema = selectors.current_schema(self._project)
         self._schema = selectors.parsed(self._label_schema)
         self._mapper = registry.mapper_for(job.format, self._reader, self._schema, options)
-        self._rows = self._reader.rows(job.position)
         self._end_error: FileError | None = None
+        # One iterator for all chunks: it knows where in the file we are.
+        self._rows = self._safe_rows(job.position)
         self._is_at_end = False
         self._on_conflict = OnConflict(options.on_conflict)
         self._items = ItemRecorder(self._project, on_conflict=self._on_conflict, lists_good_rows=False, now=now())
@@ -110,7 +111,7 @@ class ChunkImporter:
 
     def _gather(self) -> _Chunk:
         chunk = _Chunk(next_row=self._job.position)
-        for row in self._safe_rows():
+        for row in self._rows:
             chunk.row_count += 1
             chunk.next_row = row.number + 1
             try:
@@ -122,10 +123,10 @@ class ChunkImporter:
         self._is_at_end = True
         return chunk
 
-    def _safe_rows(self) -> Iterator[RawRow]:
+    def _safe_rows(self, start: int) -> Iterator[RawRow]:
         """The rows; what ends them before their time is kept until those before it are recorded."""
         try:
-            yield from self._rows
+            yield from self._reader.rows(start)
         except FileError as error:
             self._end_error = error
 
