@@ -1,6 +1,7 @@
 """The body of a bulk request as a stream of rows, within limits and without a parser that would hold all of it."""
 
 import hashlib
+import zlib
 from collections.abc import Iterator
 from typing import Final, Protocol
 
@@ -18,6 +19,9 @@ NDJSON_TYPES: Final = frozenset(
 
 _BLOCK_BYTES: Final = 256 * 1024
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_GZIP_NAMES: Final = frozenset({"gzip", "x-gzip"})
+_GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
+"""zlib's name for data with a gzip header and trailer, hence with a checksum."""
 
 
 class _Readable(Protocol):
@@ -25,12 +29,16 @@ class _Readable(Protocol):
 
 
 class Body:
-    """One JSON object, a JSON array of rows, or NDJSON: one row a line.
+    """One JSON object, a JSON array of rows, or NDJSON: one row a line; as it is or compressed by gzip.
+
+    Limits and digest are of the body as it was before it was compressed, so that it makes no difference how it came, and
+    a small body that unfolds to a huge one is given up at the limit. Memory does not grow with the length of NDJSON.
 
     Whether the type and the announced length are acceptable is decided when it is made, before a byte is read.
     """
 
     def __init__(self, request: HttpRequest) -> None:
+        self._is_compressed = _is_compressed(request)
         self._is_ndjson = _is_ndjson(request)
         self._limit: int = settings.INTAKE_MAX_NDJSON_BYTES if self._is_ndjson else settings.INTAKE_MAX_JSON_BYTES
         self._announced = _content_length(request)
@@ -50,8 +58,8 @@ class Body:
     def rows(self) -> Iterator[bytes]:
         """Each row as bytes, unchecked; of NDJSON every line, also blank ones.
 
-        Raises InvalidInput `invalid_json`, `invalid_body` or `incomplete_body`, TooLarge `body_too_large`: at once for
-        JSON, but for NDJSON when the stream gets there. A line beyond the limit for rows comes cut off, just too long.
+        Raises InvalidInput `invalid_json`, `invalid_body`, `incomplete_body` or `invalid_gzip`, TooLarge
+        `body_too_large`: at once for JSON, but for NDJSON when the stream gets there. A line beyond the limit for rows comes cut off, just too long.
         """
         return self._lines() if self._is_ndjson else self._elements()
 
@@ -66,15 +74,23 @@ class Body:
 
     def _blocks(self) -> Iterator[bytes]:
         size = 0
+        for block in _inflated(self._received()) if self._is_compressed else self._received():
+            size += len(block)
+            if size > self._limit:
+                raise self._too_large()
+            self._hash.update(block)
+            yield block
+
+    def _received(self) -> Iterator[bytes]:
+        size = 0
         while self._announced is None or size < self._announced:
             wanted = _BLOCK_BYTES if self._announced is None else min(_BLOCK_BYTES, self._announced - size)
             block = self._input.read(wanted)
             if not block:
                 break
             size += len(block)
-            if size > self._limit:
+            if size > self._limit:  # compressed nothings are endless, too
                 raise self._too_large()
-            self._hash.update(block)
             yield block
         if self._announced is not None and size < self._announced:
             raise InvalidInput("The body ended before its announced length.", code="incomplete_body")
@@ -114,9 +130,47 @@ class Body:
         return TooLarge(f"The body may have at most {self._limit} bytes.", code="body_too_large")
 
 
+def _inflated(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """What was compressed, in blocks of bounded size; one gzip member after another, perhaps padded with zeros."""
+    inflater = None
+    is_first = True
+    for received in blocks:
+        block = received
+        while block:
+            if inflater is None:
+                block = block if is_first else block.lstrip(b"\x00")
+                if not block:
+                    break
+                inflater, is_first = zlib.decompressobj(_GZIP_WINDOW), False
+            try:
+                inflated = inflater.decompress(block, _BLOCK_BYTES)
+            except zlib.error as error:
+                raise InvalidInput(f"The body is not gzip, or damaged: {error}.", code="invalid_gzip") from None
+            if inflated:
+                yield inflated
+            if inflater.eof:
+                block, inflater = inflater.unused_data, None
+            else:
+                block = inflater.unconsumed_tail
+    if inflater is not None:
+        if rest := inflater.flush():
+            yield rest
+        if not inflater.eof:
+            raise InvalidInput("The compressed body ends too early.", code="invalid_gzip")
+
+
+def _is_compressed(request: HttpRequest) -> bool:
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding == "identity":
+        return False
+    if encoding in _GZIP_NAMES:
+        return True
+    raise UnsupportedMediaType(
+        "", "Send the body as it is, or with Content-Encoding: gzip.", code="unsupported_content_encoding"
+    )
+
+
 def _is_ndjson(request: HttpRequest) -> bool:
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise UnsupportedMediaType("", "Send the body without Content-Encoding.", code="unsupported_content_encoding")
     if request.content_type == JSON_TYPE:
         return False
     if request.content_type in NDJSON_TYPES:

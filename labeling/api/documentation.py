@@ -48,6 +48,12 @@ def documents_intake(
                 description="A retry with the same key and the same body gets the stored answer, for 24 hours. "
                 "Needs a Content-Length.",
             ),
+            OpenApiParameter(
+                "Content-Encoding",
+                location=OpenApiParameter.HEADER,
+                enum=["identity", "gzip"],
+                description="gzip: the body is compressed. Limits are of the body as it was before.",
+            ),
         ],
         request={"application/json": row(many=True), "application/x-ndjson": row},
         responses={200: IntakeReportSerializer, 207: IntakeReportSerializer},

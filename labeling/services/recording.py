@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from labeling import selectors, wire
 from labeling.duplicates import SeenHashes
+from labeling.errors import DomainError
 from labeling.models import Project
 from labeling.services import bulk, prediction_rows
 from labeling.services.prediction_rows import Score
@@ -71,7 +72,8 @@ Outcome = Status | RowError
 class Recorder:
     """Records the rows of one request. A subclass says how a row is read and stored.
 
-    Chunks that were committed stay when a later one cannot be read or stored; `report` then tells how far it came.
+    When the stream breaks off, the rows before that are recorded; when a chunk cannot be stored, those before it stay.
+    `report` then tells how far it came.
     """
 
     def __init__(
@@ -226,15 +228,21 @@ class PredictionRecorder(Recorder):
 def _batches(rows: Iterable[bytes | object]) -> Iterator[list[tuple[int, bytes | object]]]:
     batch: list[tuple[int, bytes | object]] = []
     size = 0
-    for index, row in enumerate(rows):
-        if isinstance(row, bytes):
-            if not row or row.isspace():
-                continue
-            size += len(row)
-        batch.append((index, row))
-        if len(batch) >= CHUNK_ROWS or size >= CHUNK_BYTES:
+    try:
+        for index, row in enumerate(rows):
+            if isinstance(row, bytes):
+                if not row or row.isspace():
+                    continue
+                size += len(row)
+            batch.append((index, row))
+            if len(batch) >= CHUNK_ROWS or size >= CHUNK_BYTES:
+                full, batch, size = batch, [], 0
+                yield full
+    except DomainError:
+        # The stream cannot be read any further: what came before counts.
+        if batch:
             yield batch
-            batch, size = [], 0
+        raise
     if batch:
         yield batch
 
