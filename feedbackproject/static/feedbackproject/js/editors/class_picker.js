@@ -38,6 +38,8 @@
       this.cursor = null;
       this.checked = new Set();
       this.suggested = new Set();
+      // What was switched on when the item came stands first among many, where it is seen.
+      this.first = new Set();
       this.options = classes.map((each, index) => this.#option(each, index));
       this.byKey = new Map(this.options.map((option) => [option.key, option]));
       this.visible = this.options;
@@ -90,7 +92,7 @@
     filter() {
       const words = folded(this.search.value).split(/\s+/).filter(Boolean);
       const ranked = this.options
-        .map((option, index) => ({ option, index, rank: words.length ? rank(option.folded, words) : 0 }))
+        .map((option, index) => ({ option, index, rank: words.length ? rank(option.folded, words) : Number(!this.first.has(option.key)) }))
         .filter((each) => each.rank !== null)
         .sort((a, b) => a.rank - b.rank || a.index - b.index);
       this.visible = ranked.map((each) => each.option);
@@ -165,6 +167,7 @@
     reset({ suggested = [], checked = [] } = {}) {
       this.suggested = new Set(suggested);
       this.checked = new Set(checked);
+      this.first = this.hasSearch && this.isMultiple ? this.checked : this.first;
       this.search.value = "";
       this.filter();
     }
