@@ -5,7 +5,6 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 from django.conf import settings
 from django.http import StreamingHttpResponse
 from django.utils import timezone
@@ -97,7 +96,7 @@ class ImportList(ProjectView):
             by=self.caller.user,
             now=timezone.now(),
             file_format=request.POST.get("format", ""),
-            options=read_options(request.POST.get("options", "")),
+            options=imports.options_object(request.POST.get("options", "")),
         )
         wake(RUN_IMPORT, job.pk)
         return _answer(job, status.HTTP_201_CREATED)
@@ -148,19 +147,6 @@ class RetryImport(ProjectView):
         job = imports.retry(self.project, job_id)
         wake(RUN_IMPORT, job.pk)
         return _answer(imports.find(self.project, job_id))
-
-
-def read_options(text: str) -> object:
-    """Raises InvalidInput `invalid_options` for what is no JSON."""
-    if not text.strip():
-        return {}
-    try:
-        value: object = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise InvalidInput(
-            f"The options are not JSON: {error}.", code="invalid_options", fields={"options": "not JSON"}
-        ) from None
-    return value
 
 
 def errors_file(job: ImportJob) -> StreamingHttpResponse:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from labeling.pages import account, annotate, keys, label_schema, members, projects
+from labeling.pages import account, annotate, annotators, imports, items, keys, label_schema, members, projects
 
 urlpatterns = [
     path("login/", account.login, name="login"),
@@ -10,7 +10,11 @@ urlpatterns = [
     path("", projects.project_list, name="projects"),
     path("projects/new/", projects.new_project, name="new_project"),
     path("projects/<slug:slug>/annotate/", annotate.annotate, name="annotate"),
+    path("projects/<slug:slug>/annotators/", annotators.annotators, name="annotators"),
+    path("projects/<slug:slug>/items/<int:item_id>/", items.item, name="item_page"),
     path("projects/<slug:slug>/classes/", label_schema.label_schema, name="label_schema"),
+    path("projects/<slug:slug>/imports/", imports.import_list, name="imports"),
+    path("projects/<slug:slug>/imports/preview/", imports.import_preview, name="import_preview"),
     path("projects/<slug:slug>/members/", members.members, name="members"),
     path("projects/<slug:slug>/keys/", keys.keys, name="keys"),
 ]

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import IO, Final
 
+import msgspec
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.base import File
@@ -71,6 +72,16 @@ def create(
         created_at=now,
         created_by=by,
     )
+
+
+def options_object(text: str) -> dict[str, object]:
+    """Options as a person or a form writes them. Raises InvalidInput `invalid_options` for what is no JSON object."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, object]) if text.strip() else {}
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise InvalidInput(
+            f"The options are no JSON object: {error}.", code="invalid_options", fields={"options": "no JSON object"}
+        ) from None
 
 
 def parse_options(value: object) -> Options:

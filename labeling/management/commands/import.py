@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
@@ -78,10 +77,7 @@ class Command(BaseCommand):
         return imports.retry(project, job.pk) if job.finished_at is not None else job
 
     def _options(self, options: dict[str, Any]) -> dict[str, object]:
-        try:
-            chosen = msgspec.json.decode(options["options"], type=dict[str, object])
-        except msgspec.DecodeError as error:
-            raise CommandError(f"--options is no JSON object: {error}") from error
+        chosen = imports.options_object(options["options"])
         if options["key"]:
             chosen["key"] = options["key"]
         if options["label"] is not None:
