@@ -1,6 +1,8 @@
 """What the pages of every app share: who looks at which project, and the frame the page is drawn in."""
 
+import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 
 from django.contrib.auth.decorators import login_required
@@ -8,6 +10,9 @@ from django.contrib.auth.models import User
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 
 from labeling.access import Capability
@@ -76,6 +81,58 @@ def render_project(
     if fragment:
         response["Vary"] = "HX-Request, Cookie"
     return response
+
+
+@dataclass(frozen=True)
+class LivePart:
+    """A part of a page that stays up to date by itself: js/live.js asks for it every so many seconds.
+
+    `context` is called only when the part is drawn. The template holds no CSRF token and no time to the second, or the
+    part would differ at every look.
+    """
+
+    template: str
+    context: Callable[[], Mapping[str, object]]
+    seconds: int = 3
+
+
+def render_live(
+    request: HttpRequest,
+    caller: Caller,
+    template: str,
+    parts: Mapping[str, LivePart],
+    context: Mapping[str, object],
+    *,
+    active: str,
+    status: int = 200,
+) -> HttpResponse:
+    """Draw the page with its parts, or for htmx those of the parts it asks for that changed: 204 if none did.
+
+    The browser names the parts in `Live-Parts` and what it has of them, as entity tags, in `If-None-Match`.
+    """
+    frame = {"project": caller.project, "caller": caller, "active": active}
+    if not is_fragment_asked(request):
+        drawn = {name: _drawn(name, part, frame, request)[0] for name, part in parts.items()}
+        return render_project(request, caller, template, {**context, "parts": drawn}, active=active, status=status)
+    known = request.headers.get("If-None-Match", "")
+    wanted = request.headers.get("Live-Parts", ",".join(parts)).split(",")
+    fresh = [_drawn(name, part, frame, request, is_swap=True) for name, part in parts.items() if name in wanted]
+    changed = [html for html, tag in fresh if f'"{tag}"' not in known]
+    headers = {"Live-Parts": ",".join(parts), "Vary": "HX-Request, Cookie"}
+    return HttpResponse("".join(changed), status=200 if changed else 204, headers=headers)
+
+
+def _drawn(
+    name: str, part: LivePart, frame: Mapping[str, object], request: HttpRequest, *, is_swap: bool = False
+) -> tuple[SafeString, str]:
+    """The part in its frame, and the entity tag of what is in it."""
+    html = mark_safe(render_to_string(part.template, {**frame, **part.context()}, request))  # noqa: S308 - a template's
+    tag = f"{name}-{hashlib.sha256(html.encode()).hexdigest()[:16]}"
+    drawn = format_html(
+        '<div id="live-{}" data-live-part="{}" data-live-tag="{}" data-live-seconds="{}"{}>{}</div>',
+        *(name, name, tag, part.seconds, mark_safe(' hx-swap-oob="true"') if is_swap else "", html),
+    )
+    return drawn, tag
 
 
 def finished() -> HttpResponse:

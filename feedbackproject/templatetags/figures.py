@@ -16,6 +16,12 @@ def grouped(value: float | None) -> str:
 
 
 @register.filter
+def at_most(value: int, limit: int) -> str:
+    """A count that stopped at the limit, as 1,000+."""
+    return f"{limit:,}+" if value > limit else f"{value:,}"
+
+
+@register.filter
 def percent(value: float | None, decimals: int = 1) -> str:
     """0.8234 as 82.3%; nothing as a dash."""
     return _DASH if value is None else f"{100 * value:.{decimals}f}%"
@@ -34,6 +40,16 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return _DASH
     return f"{value:,.0f} ms" if value < 10_000 else f"{value / 1000:,.1f} s"
+
+
+@register.filter
+def duration(value: float | None) -> str:
+    """Milliseconds as people say them: 850 ms, 3.2 s, 4 min."""
+    if value is None:
+        return _DASH
+    if value < 1000:
+        return f"{value:.0f} ms"
+    return f"{value / 1000:.1f} s" if value < 60_000 else f"{value / 60_000:.0f} min"
 
 
 @register.simple_tag

@@ -1,6 +1,7 @@
 """Small pictures and texts of payloads, for lists. The labeling page draws them large by itself."""
 
 import base64
+import json
 import struct
 import zlib
 
@@ -33,6 +34,13 @@ def payload_preview(payload: object) -> SafeString:
         more = f", {len(features) - _SHOWN_FEATURES} more" if len(features) > _SHOWN_FEATURES else ""
         return _words(", ".join(parts[:_SHOWN_FEATURES]) + more)
     return _words(", ".join(f"{key}: {value}" for key, value in list(payload.items())[:_SHOWN_FEATURES]))
+
+
+@register.filter
+def as_json(value: object) -> str:
+    """JSON as it was sent; short values on one line."""
+    line = json.dumps(value, ensure_ascii=False)
+    return line if len(line) <= _SHOWN_CHARACTERS else json.dumps(value, ensure_ascii=False, indent=2)
 
 
 @register.filter

@@ -1,142 +1,133 @@
-"""The queue: what waits and why, filling it, pausing it, and the policy it is filled by."""
+"""The queue: what waits and why, how it is doing, filling it, pausing it, and the policy it is filled by."""
 
 import datetime as dt
 from collections.abc import Callable
 
-from django import forms
 from django.contrib import messages
-from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.functional import cached_property
 
-from labeling import selectors as labeling_selectors
 from labeling.access import Capability
 from labeling.edges import Caller
 from labeling.errors import DomainError, InvalidInput
-from labeling.models import AnnotationTask, Project
-from labeling.page_edges import blame, finished, is_fragment_asked, person, project_page, render_project
+from labeling.models import Project
+from labeling.page_edges import LivePart, blame, person, project_page, render_live
+from labeling.services import health as engines
 from labeling.services import projects
 from labeling.wakeup import wake
-from sampling import selectors, tasks
+from sampling import queue_board as board
+from sampling import queue_health, selectors, tasks
 from sampling.models import QueuePolicy, RefillRun
+from sampling.pages import queue_board, queue_bulk, queue_policy, trend
 from sampling.services import policies, refill
-from sampling.strategies.registry import STRATEGIES
 
-_TASKS_PER_PAGE = 25
 _RUNS_SHOWN = 10
 _VERSIONS_SHOWN = 20
-
-_STRATEGY_NAMES = {
-    "margin": "Margin: the two best classes are close",
-    "entropy": "Entropy: the whole distribution is spread",
-    "least_confidence": "Least confidence: the best class is weak",
-    "uniform": "Uniform: every item alike",
-}
-
-
-class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    strategy = forms.ChoiceField(
-        choices=[(name, _STRATEGY_NAMES.get(name, name)) for name in STRATEGIES],
-        help_text="What counts as informative.",
-    )
-
-    class Meta:
-        model = QueuePolicy
-        fields = ["strategy", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark"]
-        labels = {
-            "batch_rule": "Rule for a batch",
-            "beta": "Sharpness (beta)",
-            "epsilon": "Random share (epsilon)",
-            "batch_size": "Queue size",
-            "low_watermark": "Refill below",
-        }
-        help_texts = {
-            "batch_rule": "Stochastic draws keep a batch diverse and give exact propensities.",
-            "beta": "0 draws uniformly; the larger, the more only the most informative items come.",
-            "epsilon": "Share of tasks drawn at random, whatever the model says: they measure it honestly.",
-            "batch_size": "Open tasks after a refill.",
-            "low_watermark": "With fewer open tasks a refill starts by itself.",
-        }
-
-
-class FilterForm(forms.Form):
-    state = forms.ChoiceField(
-        required=False,
-        choices=[("", "Waiting"), ("leased", "Being labelled"), ("answered", "Answered"), ("withdrawn", "Withdrawn")],
-    )
-    reason = forms.ChoiceField(
-        required=False,
-        label="Why",
-        choices=[
-            ("", "Any reason"),
-            ("uncertain", "Model unsure"),
-            ("audit", "Random audit"),
-            ("cold_start", "No model yet"),
-            ("manual", "By a person"),
-        ],
-    )
-    key = forms.CharField(
-        required=False, max_length=200, label="Item key", widget=forms.TextInput(attrs={"placeholder": "begins with …"})
-    )
 
 
 @project_page(Capability.READ)
 def queue(request: HttpRequest, caller: Caller) -> HttpResponse:
     if request.method == "POST":
         return _act(request, caller)
-    return _show(request, caller, PolicyForm(instance=policies.current_policy(caller.project)))
+    return _show(request, caller)
 
 
-def _show(request: HttpRequest, caller: Caller, form: PolicyForm, status: int = 200) -> HttpResponse:
+class _Figures:
+    """What several parts of the page draw on, asked for once and only if one of them is drawn."""
+
+    def __init__(self, project: Project, now: dt.datetime) -> None:
+        self.project, self.now = project, now
+
+    @cached_property
+    def open(self) -> queue_health.OpenTasks:
+        return queue_health.open_tasks(self.project, now=self.now)
+
+    @cached_property
+    def closed(self) -> queue_health.ClosedTasks:
+        return queue_health.closed_tasks(self.project)
+
+    @cached_property
+    def pace(self) -> queue_health.Pace:
+        return queue_health.pace(self.project, now=self.now)
+
+    @cached_property
+    def runs(self) -> list[RefillRun]:
+        return list(selectors.refill_runs(self.project).order_by("-id")[:_RUNS_SHOWN])
+
+    @cached_property
+    def policy(self) -> QueuePolicy:
+        return policies.current_policy(self.project)
+
+    @property
+    def is_busy(self) -> bool:
+        return self.project.is_queue_open and any(run.state == RefillRun.State.PENDING for run in self.runs)
+
+
+def _show(
+    request: HttpRequest,
+    caller: Caller,
+    *,
+    policy_form: queue_policy.PolicyForm | None = None,
+    bulk_form: queue_bulk.BulkForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
     project, now = caller.project, timezone.now()
-    filters = FilterForm(request.GET)
-    runs = list(selectors.refill_runs(project).order_by("-id")[:_RUNS_SHOWN])
+    figures = _Figures(project, now)
+    form = queue_board.FilterForm(request.GET, queue_board.members_of(project))
+    filters = form.filters
     versions = QueuePolicy.objects.filter(project=project).select_related("created_by").order_by("-version")
-    is_busy = project.is_queue_open and any(run.state == RefillRun.State.PENDING for run in runs)
-    if is_fragment_asked(request) and not is_busy:
-        return finished()
-    context = {
-        "counts": labeling_selectors.queue_counts(project, annotator=person(caller), now=now),
-        "audit_open": _open(project).filter(is_audit=True).count(),
-        "filters": filters,
-        "page": _tasks(project, filters, request.GET, now),
-        "now": now,
-        "runs": runs,
-        "is_busy": is_busy,
-        "policy": policies.current_policy(project),
-        "versions": versions[:_VERSIONS_SHOWN],
-        "form": form,
-        "strategy_names": _STRATEGY_NAMES,
+    parts = {
+        "state": LivePart("sampling/_state.html", lambda: _state(figures), seconds=2),
+        "health": LivePart("sampling/_health.html", lambda: _health(figures), seconds=15),
+        "counts": LivePart(
+            "sampling/_counts.html",
+            lambda: {
+                "views": queue_board.view_counts(filters, figures.open, figures.closed),
+                "reasons": queue_board.reason_counts(filters, figures.open),
+            },
+        ),
+        "rows": LivePart("sampling/_rows.html", lambda: queue_board.rows(request, project, filters, now=now)),
+        "runs": LivePart("sampling/_runs.html", lambda: {"runs": figures.runs, "now": now}),
     }
-    return render_project(
-        request, caller, "sampling/queue.html", context, active="queue", fragment="sampling/_state.html", status=status
-    )
+    context = {
+        "filter_form": form,
+        "is_narrowed": any(request.GET.get(name) for name in ("person", "mark", "age", "low", "high", "sort")),
+        "bulk_form": bulk_form or queue_bulk.BulkForm(project=project, view=filters.view),
+        "most_at_once": board.MOST_AT_ONCE,
+        "policy": figures.policy,
+        "versions": versions[:_VERSIONS_SHOWN],
+        "form": policy_form or queue_policy.current(project),
+    }
+    return render_live(request, caller, "sampling/queue.html", parts, context, active="queue", status=status)
 
 
-def _open(project: Project) -> QuerySet[AnnotationTask]:
-    return labeling_selectors.queue_listing(project).filter(state=AnnotationTask.State.OPEN)
+def _state(figures: _Figures) -> dict[str, object]:
+    return {
+        "open": figures.open,
+        "runs": figures.runs,
+        "is_busy": figures.is_busy,
+        "policy": figures.policy,
+        "now": figures.now,
+    }
 
 
-def _tasks(project: Project, filters: FilterForm, query: QueryDict, now: dt.datetime) -> Page[AnnotationTask]:
-    """One page of tasks in the order in which they are served; closed ones the newest first."""
-    wanted = filters.cleaned_data if filters.is_valid() else {}
-    tasks = labeling_selectors.queue_listing(project)
-    match wanted.get("state"):
-        case "leased":
-            tasks = tasks.filter(state=AnnotationTask.State.OPEN, leased_to__isnull=False, lease_expires_at__gt=now)
-        case "answered" | "withdrawn" as state:
-            tasks = tasks.filter(state=state)
-        case _:
-            tasks = tasks.filter(state=AnnotationTask.State.OPEN)
-    if reason := wanted.get("reason"):
-        tasks = tasks.filter(reason=reason)
-    if key := wanted.get("key"):
-        tasks = tasks.filter(item__key__startswith=key)
-    is_closed = wanted.get("state") in {"answered", "withdrawn"}
-    tasks = tasks.order_by("-closed_at", "-id") if is_closed else tasks.order_by("-priority", "id")
-    return Paginator(tasks, _TASKS_PER_PAGE).get_page(query.get("page"))
+def _health(figures: _Figures) -> dict[str, object]:
+    pace = figures.pace
+    left = pace.time_to_finish(figures.open.answers_missing)
+    return {
+        "open": figures.open,
+        "closed": figures.closed,
+        "limit": queue_health.COUNTED_UP_TO,
+        "pace": pace,
+        "hours": trend.columns(pace),
+        "minutes_left": left / dt.timedelta(minutes=1) if left else None,
+        "hours_left": left / dt.timedelta(hours=1) if left else None,
+        "lag": queue_health.refill_lag(figures.project),
+        "worker": engines.check(now=figures.now).worker,
+        "now": figures.now,
+    }
 
 
 def _act(request: HttpRequest, caller: Caller) -> HttpResponse:
@@ -145,6 +136,7 @@ def _act(request: HttpRequest, caller: Caller) -> HttpResponse:
         "pause": _pause,
         "resume": _resume,
         "policy": _change_policy,
+        "bulk": _bulk,
     }
     action = actions.get(request.POST.get("action", ""))
     if action is None:
@@ -183,24 +175,40 @@ def _resume(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 def _change_policy(request: HttpRequest, caller: Caller) -> HttpResponse:
     before = policies.current_policy(caller.project)
-    form = PolicyForm(request.POST, instance=QueuePolicy(project=caller.project, version=before.version + 1))
+    form = queue_policy.next_version(caller.project, request.POST)
     if form.is_valid():
-        data = form.cleaned_data
         try:
-            policy = policies.new_version(
-                caller.project,
-                by=person(caller),
-                strategy=data["strategy"],
-                batch_rule=data["batch_rule"],
-                beta=data["beta"],
-                epsilon=data["epsilon"],
-                batch_size=data["batch_size"],
-                low_watermark=data["low_watermark"],
-            )
+            policy = policies.new_version(caller.project, by=person(caller), **form.cleaned_data)
         except DomainError as error:
             blame(form, error)
         else:
             said = "is in force from the next refill on" if policy != before else "is in force already: nothing changed"
             messages.success(request, f"Version {policy.version} of the policy {said}.")
             return redirect("queue", caller.project.slug)
-    return _show(request, caller, form, status=422)
+    return _show(request, caller, policy_form=form, status=422)
+
+
+def _bulk(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """To the chosen tasks, or to all that the filters in the address let through."""
+    project, now = caller.project, timezone.now()
+    form = queue_bulk.BulkForm(request.POST, project=project)
+    if not form.is_valid():
+        return _show(request, caller, bulk_form=form, status=422)
+    if request.POST.get("everything") == "on":
+        filters = queue_board.FilterForm(request.GET, queue_board.members_of(project)).filters
+        chosen = board.ids_of_matching(project, filters, now=now)
+    else:
+        chosen = [int(text) for text in request.POST.getlist("task") if text.isdecimal() and len(text) < 19]
+    if not chosen:
+        messages.error(request, "Nothing is chosen. Tick the items to change, then try again.")
+        return redirect(request.get_full_path())
+    try:
+        said = queue_bulk.apply(form, project, chosen[: board.MOST_AT_ONCE], by=person(caller), now=now)
+    except DomainError as error:
+        blame(form, error)
+        return _show(request, caller, bulk_form=form, status=422)
+    if said.done:
+        messages.success(request, said.done)
+    for refusal in said.refusals:
+        messages.warning(request, refusal)
+    return redirect(request.get_full_path())

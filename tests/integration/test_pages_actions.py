@@ -193,13 +193,19 @@ def test_an_unknown_action_is_refused(page: Client) -> None:
 
 def test_a_queue_being_filled_is_watched_until_it_is_done(page: Client, project: Project) -> None:
     page.post("/projects/pets/queue/", {"action": "refill"})
-    assert 'hx-trigger="every 1s"' in page.get("/projects/pets/queue/").content.decode()
-    fragment = page.get("/projects/pets/queue/", headers={"HX-Request": "true"})
-    assert "<html" not in fragment.content.decode()
-    assert "refill at work" in fragment.content.decode()
+    assert 'data-live-part="state"' in page.get("/projects/pets/queue/").content.decode()
+    asked = {"HX-Request": "true", "Live-Parts": "state"}
+    busy = page.get("/projects/pets/queue/", headers=asked)
+    assert "<html" not in busy.content.decode()
+    assert "refill at work" in busy.content.decode()
+    tag = re.findall(r'data-live-tag="([^"]+)"', busy.content.decode())
+    assert len(tag) == 1
+    known = asked | {"If-None-Match": f'"{tag[0]}"'}
+    assert page.get("/projects/pets/queue/", headers=known).status_code == 204
     RefillRun.objects.all().delete()
-    done = page.get("/projects/pets/queue/", headers={"HX-Request": "true"})
-    assert done.headers["HX-Refresh"] == "true"
+    done = page.get("/projects/pets/queue/", headers=known)
+    assert done.status_code == 200
+    assert "refill at work" not in done.content.decode()
 
 
 @pytest.mark.parametrize(
