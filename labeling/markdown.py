@@ -1,5 +1,6 @@
 """Markdown in payloads, as HTML that is safe to show."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import nh3
@@ -53,3 +54,23 @@ def to_html(text: str) -> str:
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
     )
+
+
+def rendered_fields(payload: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield path and HTML of each Markdown text in a payload: in a field `markdown`, or as {"markdown": ...}.
+
+    Looks into the columns of a side-by-side payload too.
+
+    >>> dict(rendered_fields({"a": {"markdown": "*x*"}, "text": "*y*"}))
+    {'a': '<p><em>x</em></p>\\n'}
+    """
+    if not isinstance(payload, dict):
+        return
+    for name, value in payload.items():
+        if name == "markdown" and isinstance(value, str):
+            yield path + name, to_html(value)
+        elif isinstance(value, dict) and isinstance(value.get("markdown"), str):
+            yield path + name, to_html(value["markdown"])
+        elif name == "columns" and isinstance(value, list):
+            for index, column in enumerate(value):
+                yield from rendered_fields(column, f"{path}columns.{index}.")

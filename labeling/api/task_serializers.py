@@ -97,19 +97,9 @@ def tasks_on_the_wire(
 def item_on_the_wire(key: str, payload: JSONValue, segments: JSONValue) -> ItemOnTheWire:
     """The item, and its Markdown as HTML that is safe to show."""
     item: ItemOnTheWire = {"key": key, "payload": payload, "segments": segments}
-    if isinstance(payload, dict):
-        rendered = {name: markdown.to_html(text) for name, value in payload.items() if (text := _markdown(name, value))}
-        if rendered:
-            item["rendered"] = rendered
+    if rendered := dict(markdown.rendered_fields(payload)):
+        item["rendered"] = rendered
     return item
-
-
-def _markdown(name: str, value: JSONValue) -> str:
-    """The Markdown in a field: that of the field `markdown`, or of any field that says {"markdown": ...}."""
-    if name == "markdown" and isinstance(value, str):
-        return value
-    inner = value.get("markdown") if isinstance(value, dict) else None
-    return inner if isinstance(inner, str) else ""
 
 
 def _suggestion(suggestion: Suggestion | None) -> SuggestionOnTheWire | None:

@@ -6,14 +6,31 @@ from django.middleware.csrf import get_token
 from django.urls import reverse
 from django.utils import timezone
 
-from labeling import selectors
+from labeling import markdown, selectors
 from labeling.access import Capability
 from labeling.edges import Caller
+from labeling.errors import NotFound
+from labeling.models import Annotation
 from labeling.page_edges import person, project_page, render_project
-from labeling.schema import AnySchema
+from labeling.schema import JSONValue, definition_of
 
-_MOST_WITHOUT_SEARCH = 10
-"""So many classes have a key each."""
+_SCRIPTS = [
+    f"feedbackproject/js/{name}.js"
+    for name in (
+        *("dom", "payload/chat", "payload/image", "payload/table", "payload/pixels", "payload"),
+        *("editors/editor", "editors/class_picker", "editors/mark_editor", "editors/text_offsets", "editors/word_diff"),
+        *(
+            "editors/levels",
+            "editors/single_choice",
+            "editors/multi_label",
+            "editors/rating",
+            "editors/text_correction",
+        ),
+        *("editors/preference", "editors/spans", "editors/numeric", "editors/boxes"),
+        *("annotate/api", "annotate/outbox", "annotate/drafts", "annotate/refused", "annotate/skip_menu", "annotate"),
+    )
+]
+"""In the order in which they build on each other."""
 
 _NOTHING = {
     "empty": {
@@ -22,7 +39,17 @@ _NOTHING = {
     },
     "all_leased": {
         "title": "Others have the last items",
-        "text": "Everything in the queue is being labelled right now. What they leave appears here by itself.",
+        "text": "Everything in the queue is being labelled right now. The first is free at {time} at the latest, and "
+        "appears here by itself.",
+    },
+    "later": {
+        "title": "Only what you put off is left",
+        "text": "The first of these items comes back at {time}. New ones appear here by themselves.",
+    },
+    "not_eligible": {
+        "title": "Nothing here is for you",
+        "text": "What is waiting is assigned to others, or needs a skill that you are not listed with. Whoever manages "
+        "this project can change that.",
     },
     "nothing_left_for_you": {
         "title": "You have seen everything in the queue",
@@ -41,28 +68,55 @@ def annotate(request: HttpRequest, caller: Caller) -> HttpResponse:
     label_schema = selectors.current_schema(project)
     schema = selectors.parsed(label_schema)
     counts = selectors.queue_counts(project, annotator=person(caller), now=timezone.now())
-    has_search = len(schema.label_classes) > _MOST_WITHOUT_SEARCH
     config = {
-        "tasks_url": reverse("api:tasks", args=[project.slug]) + "/",
+        "api_url": reverse("api:project", args=[project.slug]) + "/",
+        "history_url": reverse("history", args=[project.slug]),
         "csrf_token": get_token(request),
+        "project": project.slug,
+        "person": person(caller).pk,
         "lease_seconds": settings.LEASE_SECONDS,
-        "undo_minutes": settings.UNDO_SECONDS // 60,
         "counts": {"open": counts.open, "answered_today": counts.answered_today},
         "label_schema_version": label_schema.version,
-        "classes": _classes(schema),
-        "has_search": has_search,
-        "has_hotkeys": any(each.hotkey for each in schema.label_classes),
-        # Among many classes, “12” must find class 12 rather than choose the first and the second.
-        "digits_search": has_search
-        and any(character.isdigit() for each in schema.label_classes for character in each.label),
+        "schema": definition_of(schema),
+        "shows_suggestions": project.shows_suggestions,
         "nothing": _NOTHING,
+        "edit": _edited(request, caller),
     }
-    context = {"config": config, "guidelines": schema.guidelines}
+    context = {
+        "config": config,
+        "scripts": _SCRIPTS,
+        "schema": schema,
+        "undo_minutes": settings.UNDO_SECONDS // 60,
+        "described": [each for each in schema.label_classes if each.description],
+    }
     return render_project(request, caller, "labeling/annotate.html", context, active="annotate")
 
 
-def _classes(schema: AnySchema) -> list[dict[str, str]]:
-    return [
-        {"key": each.key, "label": each.label, "description": each.description, "hotkey": each.hotkey}
-        for each in schema.label_classes
-    ]
+def _edited(request: HttpRequest, caller: Caller) -> dict[str, JSONValue] | None:
+    """The answer that the page is opened to change; one's own, or anybody's for those who may read everything."""
+    asked = request.GET.get("edit", "")
+    if not asked:
+        return None
+    found = Annotation.objects.filter(item__project=caller.project, withdrawn_at__isnull=True)
+    if not caller.may(Capability.READ):
+        found = found.filter(annotator=person(caller))
+    annotation = found.select_related("item").filter(pk=int(asked)).first() if _is_id(asked) else None
+    if annotation is None:
+        raise NotFound("There is no such answer that could be changed.", code="annotation_not_found")
+    item = annotation.item
+    return {
+        "annotation_id": annotation.pk,
+        "item": {
+            "key": item.key,
+            "payload": item.payload,
+            "segments": item.segments,
+            "rendered": dict(markdown.rendered_fields(item.payload)),
+        },
+        "answer": annotation.answer,
+        "comment": annotation.comment,
+        "is_flagged": annotation.is_flagged,
+    }
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from labeling.pages import account, annotate, annotators, imports, items, keys, label_schema, members, projects
+from labeling.pages import account, annotate, annotators, history, imports, items, keys, label_schema, members, projects
 
 urlpatterns = [
     path("login/", account.login, name="login"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("projects/<slug:slug>/annotate/", annotate.annotate, name="annotate"),
     path("projects/<slug:slug>/annotators/", annotators.annotators, name="annotators"),
     path("projects/<slug:slug>/items/<int:item_id>/", items.item, name="item_page"),
+    path("projects/<slug:slug>/history/", history.history, name="history"),
     path("projects/<slug:slug>/classes/", label_schema.label_schema, name="label_schema"),
     path("projects/<slug:slug>/imports/", imports.import_list, name="imports"),
     path("projects/<slug:slug>/imports/preview/", imports.import_preview, name="import_preview"),

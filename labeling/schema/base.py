@@ -109,6 +109,21 @@ class Schema(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     def value_of(self, answer: Answer) -> JSONValue:
         return answer.value
 
+    def summary_of(self, value: JSONValue) -> str:
+        """A stored answer in a few words for people, with the titles of its classes; its JSON if it is no answer."""
+        try:
+            answer = self.parse_answer(value)
+        except SchemaError:
+            return msgspec.json.encode(value).decode()
+        titles = {each.key: each.label for each in self.label_classes}
+        said = answer.value
+        if answer.label:
+            return titles.get(answer.label, answer.label)
+        if isinstance(said, list):
+            named = [str(part.get("class", "")) if isinstance(part, dict) else str(part) for part in said]
+            return ", ".join(titles.get(name, name) for name in named) or "none"
+        return str(said)
+
     def answer_from(self, scores: Sequence[float]) -> JSONValue:
         """The answer that a prediction amounts to, in the order of `class_keys`; None where scores do not tell it."""
         return None

@@ -1,16 +1,18 @@
-// The labeling page: holds the current task and the next ones, so that the next item is there at once.
+// The labeling page: holds the current task and the next ones, so that the next item is there at once. The answer itself is
+// given in an editor, one a task type (editors/); this is everything around it.
 (() => {
   "use strict";
 
-  const { ApiError, ClassList, Outbox, TaskApi, announce, payload } = window.feedback;
+  const { ApiError, Drafts, Outbox, Refused, SkipMenu, TaskApi, announce, dom, editors, payload } = window.feedback;
+  const { element, isField, kbd, quoted } = dom;
 
   const HELD = 3;
   const LOOK_AGAIN_MS = 4000;
   const PACE_OVER = 20;
   const SPOKEN_CHARACTERS = 300;
+  const REMEMBERED_ANSWERS = 100;
 
   const by = (id) => document.getElementById(id);
-  const quoted = (title) => `“${title}”`;
 
   class AnnotatePage {
     constructor(config) {
@@ -18,33 +20,42 @@
       this.held = [];
       // What we are done with: an answer of the service that set out earlier may still name it.
       this.done = new Set();
+      this.given = [];
       this.counts = config.counts;
       this.answerTimes = [];
       this.isClaiming = false;
       this.isUndoing = false;
-      this.isCoarse = matchMedia("(pointer: coarse)").matches;
-      this.api = new TaskApi({ base: config.tasks_url, csrfToken: config.csrf_token });
+      this.api = new TaskApi({ base: config.api_url, csrfToken: config.csrf_token });
+      this.drafts = new Drafts({ save: (taskId, draft) => this.api.draft(taskId, draft) });
       this.outbox = new Outbox({
         api: this.api,
         held: HELD,
+        storageKey: `outbox:${config.person}:${config.project}`,
         onSent: (entry, answer) => this.sent(entry, answer),
         onRefused: (entry, error) => this.refused(entry, error),
         onChange: () => this.showOutbox(),
       });
-      this.list = new ClassList({
-        list: by("choices"),
-        search: by("search"),
-        classes: config.classes,
-        hasSearch: config.has_search,
-        digitsSearch: config.digits_search,
-        onChange: () => this.showConfirm(),
+      this.lost = new Refused({ box: by("lost"), storageKey: `refused:${config.person}:${config.project}` });
+      this.editor = new editors[config.schema.kind]({
+        root: by("editor"),
+        schema: config.schema,
+        config: { payload: by("payload") },
+        onChange: () => this.changed(),
+        onSubmit: () => this.confirm(),
         onPick: () => this.picked(),
+        announce,
       });
+      this.skipMenu = new SkipMenu({ dialog: by("skip-menu"), onSkip: (body) => this.skip(body) });
+      this.help();
       this.buttons();
       this.keys();
       this.leases();
       this.showProgress();
-      this.claim();
+      this.showOutbox();
+      setInterval(() => this.showProgress(), 15000);
+      if (config.edit) this.openEdit(config.edit);
+      else if (this.outbox.isEmpty) this.claim();
+      else this.outbox.resume();
     }
 
     get task() {
@@ -55,11 +66,11 @@
 
     async claim() {
       // What is being sent brings the next tasks with it.
-      if (this.isClaiming || !this.outbox.isEmpty) return;
+      if (this.isClaiming || this.config.edit || (!this.outbox.isEmpty && !this.outbox.error)) return;
       this.isClaiming = true;
       clearTimeout(this.lookAgain);
       try {
-        this.take(await this.api.next(HELD));
+        this.take(await this.api.next(this.outbox.wanted()));
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (!this.task) this.idle("No items at the moment", error.message);
@@ -70,7 +81,8 @@
 
     /** Append what the service leased to us, whichever call it came with. */
     take(answer) {
-      const known = new Set([...this.done, ...this.held.map((task) => task.id)]);
+      const waiting = this.outbox.entries.map((entry) => entry.task.id);
+      const known = new Set([...this.done, ...waiting, ...this.held.map((task) => task.id)]);
       const hadTask = this.task !== null;
       this.held.push(...answer.tasks.filter((task) => !known.has(task.id)));
       this.counts = answer.counts;
@@ -80,15 +92,17 @@
       else if (!this.task) this.nothing(answer);
     }
 
-    /** The classes have changed: what this page shows is no longer what may be answered. */
+    /** The label schema has changed: what this page shows is no longer what may be answered. */
     async reload() {
-      this.idle("The classes have changed", "This page is loading the new ones.");
+      this.idle("What may be answered has changed", "This page is loading it anew.");
+      this.drafts.flush();
       if (await this.outbox.settled()) location.reload();
     }
 
     nothing(answer) {
-      const texts = this.config.nothing[answer.reason] ?? this.config.nothing.empty;
-      this.idle(texts.title, texts.text);
+      const { title, text } = this.config.nothing[answer.reason] ?? this.config.nothing.empty;
+      const at = answer.first_free_at ? new Date(answer.first_free_at).toLocaleTimeString([], { timeStyle: "short" }) : "";
+      this.idle(title, text.replace("{time}", at));
     }
 
     idle(title, text) {
@@ -102,8 +116,9 @@
 
     // -- showing one -----------------------------------------------------------------------------------------
 
-    show(chosenKey = null) {
-      const task = this.task;
+    /** `begun`: the answer to begin with, of an answer that came back; else the draft, if there is one. */
+    show(begun = null) {
+      const { task } = this;
       if (!task) {
         this.claim();
         return;
@@ -113,14 +128,27 @@
       by("why").textContent = task.why;
       by("why").classList.toggle("audit", task.is_audit);
       by("item-key").textContent = task.item.key;
-      payload.show(by("payload"), task.item, this.config.schema ?? {});
+      this.showBadges(task);
+      payload.show(by("payload"), task.item, this.config.schema);
       by("payload").scrollTop = 0;
-      this.list.reset(task.suggestion?.class ?? null);
+      const draft = this.drafts.of(task);
+      const rescued = this.lost.answerFor(task.id);
+      this.setComment(begun?.comment ?? draft?.comment ?? "", begun?.is_flagged ?? false);
+      this.isShowing = true;
+      this.editor.show(task, { answer: begun?.answer ?? rescued ?? draft?.answer ?? null });
+      this.isShowing = false;
       this.showSuggestion(task);
-      if (chosenKey !== null) this.list.chooseKey(chosenKey);
+      this.changed();
       this.shownAt = performance.now();
+      this.since ??= Date.now();
       this.focus();
       announce(this.spoken(task));
+    }
+
+    showBadges(task) {
+      by("assigned").hidden = !task.is_assigned;
+      by("due").hidden = !task.due_at;
+      if (task.due_at) by("due").textContent = `Due ${new Date(task.due_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}`;
     }
 
     /** What a screen reader says of a new item, while the focus stays where the answer is given. */
@@ -130,28 +158,26 @@
     }
 
     showSuggestion(task) {
-      const option = this.list.suggestedOption;
-      by("suggestion").hidden = !option;
-      by("no-suggestion").hidden = Boolean(option);
-      if (option) {
-        const share = Math.round(100 * task.suggestion.confidence);
-        by("suggested-class").textContent = option.title;
+      const { suggestion } = task;
+      by("suggestion").hidden = !suggestion;
+      by("no-suggestion").hidden = Boolean(suggestion);
+      if (suggestion) {
+        const share = Math.round(100 * suggestion.confidence);
+        by("suggested").textContent = this.editor.summary(suggestion.answer);
         by("confidence").textContent = `${share}% sure`;
         by("confidence-bar").firstElementChild.style.width = `${share}%`;
-      } else {
-        by("no-suggestion").textContent = task.is_audit
-          ? "No suggestion here: your own view is what counts for the measurement."
-          : "The model has no suggestion for this one.";
-      }
+      } else if (task.edits) by("no-suggestion").textContent = "You are changing an answer. The one before stays in the history.";
+      else if (task.is_audit) by("no-suggestion").textContent = "No suggestion here: your own view is what counts for the measurement.";
+      else if (!this.config.shows_suggestions) by("no-suggestion").textContent = "Suggestions are hidden in this project.";
+      else by("no-suggestion").textContent = "The model has no suggestion for this one.";
     }
 
-    showConfirm() {
-      const option = this.list.chosen ?? this.list.suggestedOption;
-      const label = by("confirm-label");
-      by("confirm").setAttribute("aria-disabled", String(!option));
-      if (this.list.isSearching && !this.list.chosen) label.textContent = "No class matches";
-      else if (!option) label.textContent = "Choose a class";
-      else label.textContent = `${this.list.chosen ? "Answer" : "Accept"} ${quoted(option.title)}`;
+    /** The editor holds something else now. */
+    changed() {
+      if (!this.editor || !this.task) return;
+      by("confirm").setAttribute("aria-disabled", String(this.editor.value === null));
+      by("confirm-label").textContent = this.editor.confirmLabel;
+      if (!this.isShowing && this.editor.isTouched) this.drafts.keep(this.task, this.editor.value, this.comment);
     }
 
     /** What the service counted last, and the answers that are on their way to it. */
@@ -162,38 +188,40 @@
       const times = this.answerTimes.slice(-PACE_OVER);
       const minutes = times.length > 2 ? (times.at(-1) - times[0]) / 60000 : 0;
       by("pace").textContent = minutes > 0 ? `${Math.max(1, Math.round((times.length - 1) / minutes))} a minute` : "–";
+      const session = this.since ? Math.floor((Date.now() - this.since) / 60000) : 0;
+      by("session").textContent = `${this.answerTimes.length} in ${session < 1 ? "<1" : session} min`;
     }
 
-    /** Where typing goes: the search field, except on touch screens, where it would raise the keyboard. */
     focus() {
-      if (document.querySelector("dialog[open]")) return;
-      const target = this.list.hasSearch && !this.isCoarse ? by("search") : by("choices");
-      target.focus({ preventScroll: true });
+      if (!document.querySelector("dialog[open]")) this.editor.focus();
     }
 
     // -- answering -------------------------------------------------------------------------------------------
 
     picked() {
       if (by("at-once").checked) this.confirm();
-      else if (!this.isCoarse) this.focus();
+      else this.focus();
     }
 
     confirm() {
       if (!this.task) return;
-      const option = this.list.isSearching ? this.list.chosen : this.list.chosen ?? this.list.suggestedOption;
-      if (!option) {
-        announce("Choose a class first.");
+      const { value } = this.editor;
+      if (value === null) {
+        announce(this.editor.hint);
+        this.say("error", this.editor.hint);
+        return;
+      }
+      const title = this.editor.summary(value);
+      const said = { answer: value, comment: this.comment, is_flagged: this.isFlagged };
+      if (this.task.edits) {
+        this.saveEdit(this.task, said);
         return;
       }
       const task = this.leave();
       this.answerTimes.push(performance.now());
-      const body = {
-        answer: { choice: option.key },
-        suggested_answer: task.suggestion ? { choice: task.suggestion.class } : null,
-        duration_ms: Math.round(performance.now() - this.shownAt),
-      };
-      this.say("working", `Saving ${quoted(option.title)}…`);
-      this.outbox.add({ kind: "submit", task, body, title: option.title });
+      const body = { ...said, suggested_answer: task.suggestion?.answer ?? null, duration_ms: Math.round(performance.now() - this.shownAt) };
+      this.say("working", `Saving ${quoted(title)}…`);
+      this.outbox.add({ kind: "submit", task, body, title });
       this.show();
     }
 
@@ -201,22 +229,24 @@
     leave() {
       const task = this.held.shift();
       this.done.add(task.id);
+      this.drafts.drop(task);
+      this.lost.forget(task.id);
       return task;
     }
 
-    skip() {
-      if (!this.task) return;
+    skip(body) {
+      if (!this.task || this.task.edits) return;
       const task = this.leave();
-      this.outbox.add({ kind: "skip", task, body: {}, title: "" });
+      this.outbox.add({ kind: "skip", task, body, title: "" });
       this.show();
     }
 
     async undo() {
-      if (this.isUndoing) return;
+      if (this.isUndoing || this.config.edit) return;
       this.isUndoing = true;
       try {
         const unsent = this.outbox.takeBack();
-        if (unsent) this.comeBack(unsent.task, unsent.body.answer.choice);
+        if (unsent) this.comeBack(unsent.task, unsent.body);
         else if (await this.outbox.settled()) await this.undoSaved();
         else this.say("error", "The answer before is not sent yet. Undo when it is saved.");
       } finally {
@@ -225,39 +255,49 @@
     }
 
     async undoSaved() {
+      const last = this.given.at(-1);
       try {
-        const answer = await this.api.undo();
-        this.counts = { ...this.counts, answered_today: this.counts.answered_today - 1, open: this.counts.open + 1 };
-        this.comeBack(answer.task, answer.undone?.choice ?? null);
+        const answer = await this.api.undo(last?.annotationId ?? null);
+        this.given.pop();
+        this.counts = { ...this.counts, answered_today: Math.max(0, this.counts.answered_today - 1), open: this.counts.open + 1 };
+        if (answer.task) this.comeBack(answer.task, { answer: answer.undone, comment: last?.comment ?? "" });
+        else this.say("undone", "Taken back. Somebody else is at the item now.");
+        this.showProgress();
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
+        if (!error.isPassing) this.given.pop();
         this.say("error", error.message);
       }
     }
 
-    comeBack(task, chosenKey) {
+    comeBack(task, begun) {
       this.done.delete(task.id);
       this.held = [task, ...this.held.filter((each) => each.id !== task.id)];
       this.answerTimes.pop();
       this.showProgress();
-      this.show(chosenKey);
+      this.show(begun);
       this.say("undone", "Taken back. Answer it again.");
     }
 
     sent(entry, answer) {
-      if (entry.kind === "submit") this.say("saved", `Saved ${quoted(entry.title)}`);
-      else this.say("saved", "Skipped; somebody else may answer it.");
+      if (entry.kind === "submit") {
+        this.say("saved", `Saved ${quoted(entry.title)}`);
+        if (answer) this.given.push({ annotationId: answer.annotation_id, comment: entry.body.comment });
+        if (this.given.length > REMEMBERED_ANSWERS) this.given.shift();
+      } else this.say("saved", SkipMenu.SAID[entry.body.kind]);
       if (answer?.next) this.take(answer.next);
       else this.claim();
     }
 
+    /** Refused for good. What was said is kept: if the item comes again, it is there again; else it can be read and copied. */
     refused(entry, error) {
       this.done.delete(entry.task.id);
       if (entry.kind === "submit") {
         this.answerTimes.pop();
         const isLate = error.code === "lease_expired" || error.code === "not_leased";
-        const more = isLate ? "It was held too long and went back to the queue. If it is still free, it comes again." : error.message;
+        const more = isLate ? "It was held too long and went back to the queue. If it is still free, it comes again, with your answer." : error.message;
         this.say("error", `${quoted(entry.title)} was not saved. ${more}`);
+        this.lost.keep(entry, error);
       } else {
         this.say("error", error.message);
       }
@@ -277,44 +317,107 @@
       by("unsent").hidden = !error;
       if (!error) return;
       by("unsent-text").textContent = error.message;
-      by("unsent-list").replaceChildren(...answers.map((entry) => {
-        const line = document.createElement("li");
-        line.dir = "auto";
-        line.textContent = `${quoted(entry.title)} for ${entry.task.item.key}`;
-        return line;
-      }));
+      by("unsent-list").replaceChildren(...answers.map((entry) => element("li", { dir: "auto" }, `${quoted(entry.title)} for ${entry.task.item.key}`)));
       by("unsent-title").textContent = answers.length === 1 ? "1 answer is not saved yet" : `${answers.length} answers are not saved yet`;
       by("unsent-login").hidden = ![401, 403].includes(error.status);
       this.say("error", "Not saved yet.");
     }
 
+    // -- changing an answer of the history -------------------------------------------------------------------
+
+    openEdit({ annotation_id: annotationId, item, ...begun }) {
+      this.held = [{ id: `edit-${annotationId}`, edits: annotationId, item, why: "From your history.", is_audit: false, suggestion: null }];
+      by("skip").hidden = true;
+      by("undo").hidden = true;
+      this.show(begun);
+    }
+
+    async saveEdit(task, said) {
+      this.say("working", "Saving the change…");
+      try {
+        await this.api.edit(task.edits, said);
+        this.drafts.drop(task);
+        location.assign(this.config.history_url);
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        this.say("error", `Not saved. ${error.message}`);
+      }
+    }
+
+    // -- comment and flag ------------------------------------------------------------------------------------
+
+    get comment() {
+      return by("comment-text").value.trim();
+    }
+
+    get isFlagged() {
+      return by("flag").getAttribute("aria-pressed") === "true";
+    }
+
+    setComment(text, isFlagged) {
+      by("comment-text").value = text;
+      by("flag").setAttribute("aria-pressed", String(isFlagged));
+      this.showComment();
+    }
+
+    showComment() {
+      by("comment").classList.toggle("has-content", this.comment !== "");
+      by("comment-state").textContent = this.comment === "" ? "" : " (written)";
+    }
+
+    flag() {
+      if (!this.task) return;
+      by("flag").setAttribute("aria-pressed", String(!this.isFlagged));
+      announce(this.isFlagged ? "Flagged for a reviewer." : "Not flagged any more.");
+    }
+
     // -- keys and buttons ------------------------------------------------------------------------------------
+
+    help() {
+      const rows = this.editor.keysHelp.map(([keys, what]) => element("tr", {},
+        element("th", { scope: "row" }, ...keys.flatMap((key, index) => (key === "…" ? [" … "] : [index ? " " : "", kbd(key)]))),
+        element("td", {}, what)));
+      by("keys-of-editor").replaceChildren(...rows);
+      // A class may have the key of a command; then Alt tells them apart, as it does while typing.
+      const taken = new Set((this.config.schema.classes ?? []).map((each) => (each.hotkey ?? "").toLowerCase()));
+      const isTyping = this.config.schema.kind === "text_correction" || this.config.schema.kind === "numeric" || this.editor.picker?.hasSearch;
+      for (const hint of document.querySelectorAll("[data-command-key]")) {
+        const key = hint.dataset.commandKey;
+        hint.textContent = (isTyping || taken.has(key)) && key !== "?" ? `Alt+${key.toUpperCase()}` : key.toUpperCase();
+      }
+    }
 
     buttons() {
       const press = (id, action) => by(id).addEventListener("click", () => { action(); this.focus(); });
       press("confirm", () => this.confirm());
-      press("skip", () => this.skip());
       press("undo", () => this.undo());
       press("retry", () => this.outbox.retry());
+      press("flag", () => this.flag());
+      by("skip").addEventListener("click", () => this.openSkip());
       by("idle-again").addEventListener("click", () => this.claim());
+      by("comment-text").addEventListener("input", () => {
+        this.showComment();
+        if (this.task) this.drafts.keep(this.task, this.editor.value, this.comment);
+      });
       for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("close", () => this.focus());
       const atOnce = by("at-once");
       atOnce.checked = localStorage.getItem("answer-at-once") === "yes";
       atOnce.addEventListener("change", () => localStorage.setItem("answer-at-once", atOnce.checked ? "yes" : "no"));
-      const hotkeys = new Set(this.config.classes.map((each) => each.hotkey.toLowerCase()));
-      for (const hint of document.querySelectorAll("[data-command-key]")) {
-        const key = hint.dataset.commandKey;
-        const isTaken = this.list.hasSearch || hotkeys.has(key);
-        hint.textContent = isTaken && key !== "?" ? `Alt+${key.toUpperCase()}` : key.toUpperCase();
-      }
+    }
+
+    openSkip() {
+      if (this.task && !this.task.edits) this.skipMenu.open();
     }
 
     keys() {
       this.commands = {
-        s: () => this.skip(),
+        s: () => this.openSkip(),
         u: () => this.undo(),
-        g: () => this.open("guidelines"),
-        "?": () => this.open("keys-help"),
+        g: () => by("guidelines").showModal(),
+        c: () => { by("comment-dialog").showModal(); by("comment-text").focus(); },
+        f: () => this.flag(),
+        h: () => location.assign(this.config.history_url),
+        "?": () => by("keys-help").showModal(),
       };
       document.addEventListener("keydown", (event) => {
         if (document.querySelector("dialog[open]") || event.isComposing) return;
@@ -322,41 +425,23 @@
       });
     }
 
-    open(id) {
-      by(id).showModal();
-    }
-
     /** Whether the key meant something here. */
     handle(event) {
       const { key, target } = event;
-      const inSearch = target === by("search");
-      const isElsewhere = target.closest("input, textarea, select, summary, [contenteditable]") && !inSearch;
-      if (event.altKey && !event.ctrlKey && !event.metaKey) {
+      const isCtrl = event.ctrlKey || event.metaKey;
+      if (event.altKey && !isCtrl) {
         // On some keyboards Alt changes the character; the code names the key itself.
-        const command = this.commands[key.toLowerCase()] ?? this.commands[event.code.replace(/^Key/, "").toLowerCase()];
-        return this.run(command, event);
+        return this.run(this.commands[event.code.replace(/^Key/, "").toLowerCase()] ?? this.commands[key.toLowerCase()], event);
       }
-      if ((event.ctrlKey || event.metaKey) && key === "z" && !this.list.isSearching) return this.run(this.commands.u, event);
-      if (event.ctrlKey || event.metaKey || isElsewhere || !this.task) {
-        return !this.task && !inSearch && key in this.commands && !event.ctrlKey && !event.metaKey && this.run(this.commands[key], event);
-      }
-      if (key === "Enter") {
-        const isControl = target.closest("a, button") !== null;
+      if (this.task && this.editor.handleKey(event)) return true;
+      if (isField(target)) return false;
+      if (isCtrl) return key === "z" && this.run(this.commands.u, event);
+      if (key === "Enter" && this.task) {
+        const isControl = target.closest("a, button, summary") !== null;
         // A key held down must not answer the items that follow.
         return !isControl && (event.repeat || (this.confirm(), true));
       }
-      if (key === "ArrowDown" || key === "ArrowUp") return this.arrow(key === "ArrowDown" ? 1 : -1, target);
-      if (key === "Escape") return this.escape(inSearch);
-      const option = this.list.optionFor(key, inSearch);
-      if (option) {
-        if (!event.repeat) this.list.choose(option, true);
-        return true;
-      }
-      if (inSearch) return key === "?" && !this.list.isSearching && this.run(this.commands["?"], event);
-      if (key === "/" && this.list.hasSearch) return by("search").focus(), true;
-      if (key in this.commands) return this.run(this.commands[key], event);
-      if (this.list.hasSearch && /^\p{L}$/u.test(key)) by("search").focus();
-      return false;
+      return this.run(this.commands[key.toLowerCase()], event);
     }
 
     run(command, event) {
@@ -365,59 +450,47 @@
       return true;
     }
 
-    arrow(step, target) {
-      const isScrolling = target.closest(".payload-table, .payload") !== null;
-      if (isScrolling) return false;
-      this.list.move(step);
-      return true;
-    }
-
-    /** First empties the search, then leaves it, so that letters are commands; then unchooses. */
-    escape(inSearch) {
-      if (this.list.search.value) {
-        this.list.search.value = "";
-        this.list.filter();
-      } else if (inSearch) by("choices").focus();
-      else this.list.choose(null, false);
-      return true;
-    }
-
     // -- leases ----------------------------------------------------------------------------------------------
 
     leases() {
-      const beat = () => {
-        if (document.hidden) return;
-        for (const task of [...this.held]) {
-          this.api.extend(task.id).catch((error) => {
-            if (!error.isPassing) this.drop(task);
-          });
+      const beat = async () => {
+        const waiting = this.outbox.entries.map((entry) => entry.task.id);
+        const shown = this.held.filter((task) => !task.edits);
+        if (document.hidden || !(shown.length + waiting.length)) return;
+        try {
+          const { task_ids: ours } = await this.api.extend([...shown.map((task) => task.id), ...waiting]);
+          for (const task of shown) if (!ours.includes(task.id)) this.drop(task);
+        } catch (error) {
+          if (!(error instanceof ApiError)) throw error;
         }
       };
       setInterval(beat, 1000 * this.config.lease_seconds / 3);
       document.addEventListener("visibilitychange", () => {
-        if (document.hidden) return;
+        if (document.hidden) {
+          this.drafts.flush();
+          return;
+        }
         if (this.looksWhenSeen) this.claim();
         this.looksWhenSeen = false;
         beat();
       });
       window.addEventListener("pagehide", () => {
+        this.drafts.flush();
         this.outbox.leave();
-        for (const task of this.held.splice(0)) this.api.release(task.id).catch(() => {});
+        for (const task of this.held.splice(0)) if (!task.edits) this.api.release(task.id).catch(() => {});
       });
       window.addEventListener("pageshow", (event) => {
         if (event.persisted) this.claim();
-      });
-      window.addEventListener("beforeunload", (event) => {
-        if (this.outbox.error) event.preventDefault();
       });
     }
 
     /** The lease of a task we held is gone: show the next one, and say why this one left. */
     drop(task) {
+      if (!this.held.includes(task)) return;
       const wasCurrent = this.task === task;
       this.held = this.held.filter((each) => each !== task);
       if (!wasCurrent) return;
-      this.say("error", "The item before was held too long and went back to the queue.");
+      this.say("error", "The item before was held too long and went back to the queue. What you began is kept for when it comes again.");
       this.show();
     }
   }

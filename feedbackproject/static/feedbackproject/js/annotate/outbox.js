@@ -10,66 +10,22 @@
   /** The service leases no more to one person. */
   const MOST_TASKS = 10;
 
-  class ApiError extends Error {
-    constructor(message, { code = "", status = 0 } = {}) {
-      super(message);
-      this.code = code;
-      this.status = status;
-    }
-
-    /** Nothing is wrong with the request itself: it may work later, or after logging in again. */
-    get isPassing() {
-      return this.status === 0 || this.status >= 500 || [401, 403, 408, 429].includes(this.status);
-    }
-  }
-
-  class TaskApi {
-    constructor({ base, csrfToken }) {
-      this.base = base;
-      this.csrfToken = csrfToken;
-    }
-
-    async call(path, body = {}, options = {}) {
-      let response;
-      try {
-        response = await fetch(this.base + path, {
-          method: "POST",
-          credentials: "same-origin",
-          headers: { "Content-Type": "application/json", "Accept": "application/json", "X-CSRFToken": this.csrfToken },
-          body: JSON.stringify(body),
-          ...options,
-        });
-      } catch {
-        throw new ApiError("The service cannot be reached.");
-      }
-      const answer = response.status === 204 ? null : await response.json().catch(() => null);
-      if (response.ok) return answer;
-      const isLoggedOut = response.status === 401 || response.status === 403;
-      const message = isLoggedOut ? "You are logged out, or may no longer label here." : answer?.message ?? "The service has a problem.";
-      throw new ApiError(message, { code: answer?.code, status: response.status });
-    }
-
-    next(limit) { return this.call("next", { limit }); }
-    undo() { return this.call("undo"); }
-    extend(taskId) { return this.call(`${taskId}/extend`); }
-    // The browser finishes what is kept alive, even when the page is gone.
-    release(taskId) { return this.call(`${taskId}/release`, {}, { keepalive: true }); }
-    /** `next`: how many tasks to hold afterwards; they come back in the same answer. */
-    send(entry, next) { return this.call(`${entry.task.id}/${entry.kind}`, { ...entry.body, next }, { keepalive: true }); }
-  }
+  const { ApiError } = window.feedback;
 
   class Outbox {
     /**
-     * `held`: so many tasks the page wants to hold. `onSent(entry, answer)`, `onRefused(entry, error)`, `onChange()`
+     * `held`: so many tasks the page wants to hold. `storageKey`: under which this browser keeps what is not sent yet, so that
+     * a closed page loses nothing. `onSent(entry, answer)`, `onRefused(entry, error)`, `onChange()`
      * after every change of the line.
      */
-    constructor({ api, held, onSent, onRefused, onChange }) {
+    constructor({ api, held, storageKey, onSent, onRefused, onChange }) {
       this.api = api;
+      this.storageKey = storageKey;
       this.held = held;
       this.onSent = onSent;
       this.onRefused = onRefused;
       this.onChange = onChange;
-      this.entries = [];
+      this.entries = this.#restored();
       this.isSending = false;
       this.error = null;
       this.waitMs = FIRST_WAIT_MS;
@@ -92,6 +48,7 @@
 
     add(entry) {
       this.entries.push({ ...entry, attempts: 0 });
+      this.#keep();
       this.onChange();
       if (!this.error) this.#drain();
     }
@@ -102,6 +59,7 @@
       // One that was tried may have arrived although its confirmation did not.
       if (!last || last.kind !== "submit" || last.attempts > 0) return null;
       this.entries.pop();
+      this.#keep();
       if (this.isEmpty) this.#forgetError();
       this.onChange();
       return last;
@@ -124,6 +82,27 @@
       return this.isEmpty;
     }
 
+    /** Send what an earlier visit left behind. */
+    resume() {
+      if (!this.isEmpty) this.retry();
+    }
+
+    #keep() {
+      try {
+        if (this.isEmpty) localStorage.removeItem(this.storageKey);
+        else localStorage.setItem(this.storageKey, JSON.stringify(this.entries));
+      } catch { /* Full or forbidden: they are still held by the page. */ }
+    }
+
+    /** Its attempts count: one that was sent as the page closed may have arrived. */
+    #restored() {
+      try {
+        return (JSON.parse(localStorage.getItem(this.storageKey)) ?? []).map((entry) => ({ ...entry, attempts: entry.attempts + 1 }));
+      } catch {
+        return [];
+      }
+    }
+
     #forgetError() {
       clearTimeout(this.timer);
       this.error = null;
@@ -144,6 +123,7 @@
           const answer = await this.api.send(entry, this.wanted());
           this.#forgetError();
           this.entries.shift();
+          this.#keep();
           this.onSent(entry, answer);
         } catch (error) {
           if (!(error instanceof ApiError)) throw error;
@@ -155,6 +135,7 @@
           }
           this.#forgetError();
           this.entries.shift();
+          this.#keep();
           // The first attempt had arrived, only its confirmation was lost.
           if (error.code === "already_answered" && entry.attempts > 1) this.onSent(entry, null);
           else this.onRefused(entry, error);
@@ -166,5 +147,5 @@
     }
   }
 
-  Object.assign(window.feedback, { ApiError, TaskApi, Outbox });
+  window.feedback.Outbox = Outbox;
 })();
