@@ -25,7 +25,7 @@ class MemberList(ProjectView):
 
     @extend_schema(
         operation_id="members_set",
-        summary="Add a member or change a role",
+        summary="Add a member or change role and skills",
         request=MemberRoleSerializer,
         responses=MembershipSerializer,
     )

@@ -70,12 +70,13 @@ class ProjectDetail(ProjectView):
         responses=ProjectDetailSerializer,
     )
     def patch(self, request: Request, slug: str) -> Response:
-        """Name, objective, or whether the queue is paused."""
+        """Name, objective, how it is labelled, or whether the queue is paused."""
         wanted = ProjectChangesSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         changes = wanted.validated_data
-        projects.describe(self.project, name=changes.get("name"), objective=changes.get("objective"))
-        if (is_paused := changes.get("is_paused")) is not None:
+        is_paused = changes.pop("is_paused", None)
+        projects.describe(self.project, **changes)
+        if is_paused is not None:
             if is_paused:
                 projects.pause_queue(self.project, now=timezone.now())
             else:
@@ -105,7 +106,10 @@ class LabelSchemaList(ProjectView):
         responses={201: LabelSchemaSerializer},
     )
     def post(self, request: Request, slug: str) -> Response:
-        """Earlier answers keep the version they were given under. The same definition again makes no new version."""
+        """Earlier answers keep the version they were given under. The same definition again makes no new version.
+
+        409 `schema_kind_fixed` for another kind, once the project has annotations or model versions.
+        """
         wanted = NewLabelSchemaSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         version = projects.new_schema_version(self.project, **wanted.validated_data, by=self.caller.user)

@@ -16,10 +16,35 @@ class LabelClassSerializer(serializers.Serializer[None]):
 
 
 class LabelSchemaDefinitionSerializer(serializers.Serializer[None]):
-    """How a definition is documented; it is checked by labeling.schema."""
+    """How a definition is documented; it is checked by labeling.schema. Each kind takes its own fields only."""
 
-    classes = LabelClassSerializer(many=True)
     guidelines = serializers.CharField(required=False, max_length=20_000)
+    classes = LabelClassSerializer(
+        many=True, required=False, help_text="Of single_choice (2 or more), multi_label, spans and boxes (1 or more)."
+    )
+    min_choices = serializers.IntegerField(required=False, default=0, help_text="Of multi_label.")
+    max_choices = serializers.IntegerField(required=False, allow_null=True, help_text="Of multi_label.")
+    minimum = serializers.FloatField(
+        required=False, help_text="Of rating (whole, 1 by default) and numeric (required)."
+    )
+    maximum = serializers.FloatField(
+        required=False, help_text="Of rating (whole, 5 by default) and numeric (required)."
+    )
+    minimum_title = serializers.CharField(required=False, max_length=200, help_text="Of rating.")
+    maximum_title = serializers.CharField(required=False, max_length=200, help_text="Of rating.")
+    unit = serializers.CharField(required=False, max_length=50, help_text="Of numeric.")
+    step = serializers.FloatField(required=False, allow_null=True, help_text="Of numeric.")
+    a = serializers.CharField(required=False, default="a", help_text="Of preference: a field of the payload.")
+    b = serializers.CharField(required=False, default="b", help_text="Of preference: a field of the payload.")
+    allows_tie = serializers.BooleanField(required=False, default=True, help_text="Of preference.")
+    allows_both_bad = serializers.BooleanField(required=False, default=True, help_text="Of preference.")
+    field = serializers.CharField(
+        required=False, help_text='Of spans ("text" by default) and boxes ("image"): a field of the payload.'
+    )
+    allows_overlap = serializers.BooleanField(required=False, default=False, help_text="Of spans.")
+    source = serializers.CharField(  # type: ignore[assignment]  # a declared field; kept apart from Field.source
+        required=False, default="output", help_text="Of text_correction: the field of the payload to be edited."
+    )
 
 
 class DefinitionField(serializers.JSONField):
@@ -36,7 +61,12 @@ class LabelSchemaSerializer(serializers.ModelSerializer[LabelSchema]):
 
 
 class NewLabelSchemaSerializer(serializers.Serializer[None]):
-    kind = serializers.ChoiceField(choices=LabelSchema.Kind.choices, default=LabelSchema.Kind.SINGLE_CHOICE)
+    kind = serializers.ChoiceField(
+        choices=LabelSchema.Kind.choices,
+        required=False,
+        help_text="By default that of the schema in force; for a new project single_choice. Cannot change any more once "
+        "the project has annotations or model versions.",
+    )
     definition = DefinitionField()
 
 
@@ -45,7 +75,9 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
 
     class Meta:
         model = Project
-        fields = ["slug", "name", "objective", "is_paused", "created_at"]
+        fields = [
+            "slug", "name", "objective", "is_paused", "shows_suggestions", "skill_segment", "image_origins", "created_at",
+        ]  # fmt: skip
         read_only_fields = fields
 
     def get_is_paused(self, project: Project) -> bool:
@@ -81,6 +113,20 @@ class ProjectChangesSerializer(serializers.Serializer[None]):
     name = serializers.CharField(required=False, max_length=200)
     objective = serializers.CharField(required=False, allow_blank=True)
     is_paused = serializers.BooleanField(required=False)
+    shows_suggestions = serializers.BooleanField(
+        required=False, help_text="Whether annotators see what the champion says. Never for audit tasks."
+    )
+    skill_segment = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=100,
+        help_text="The segment whose value is the skill that an annotator needs, e.g. language; empty: none is needed.",
+    )
+    image_origins = serializers.ListField(
+        child=serializers.CharField(max_length=200),
+        required=False,
+        help_text="Where browsers may load images of payloads from, e.g. https://images.example.org.",
+    )
 
 
 class MembershipSerializer(serializers.ModelSerializer[Membership]):
@@ -88,13 +134,18 @@ class MembershipSerializer(serializers.ModelSerializer[Membership]):
 
     class Meta:
         model = Membership
-        fields = ["username", "role", "created_at"]
+        fields = ["username", "role", "skills", "created_at"]
         read_only_fields = fields
 
 
 class MemberRoleSerializer(serializers.Serializer[None]):
     username = serializers.CharField(max_length=150)
     role = serializers.ChoiceField(choices=Membership.Role.choices)
+    skills = serializers.ListField(
+        child=serializers.CharField(max_length=100),
+        required=False,
+        help_text="Tasks that need another skill are not served. Stays as it is unless given.",
+    )
 
 
 class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):

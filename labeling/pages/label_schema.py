@@ -1,4 +1,4 @@
-"""Classes and guidelines: seeing them, and putting a new version in force."""
+"""The label schema: seeing it, putting a new version in force, and how the project is labelled."""
 
 from django import forms
 from django.contrib import messages
@@ -11,55 +11,84 @@ from labeling.edges import Caller
 from labeling.errors import DomainError
 from labeling.models import LabelSchema
 from labeling.page_edges import blame, person, project_page, render_project
-from labeling.pages import class_lines
+from labeling.pages.schema_forms import KIND_MEANINGS, SchemaForm, initial_values
 from labeling.services import projects
 
 
-class SchemaForm(forms.Form):
+class ProjectSchemaForm(SchemaForm):
     name = forms.CharField(max_length=200, label="Project name")
     objective = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="Which decision does the model serve, and what is a good one?",
     )
-    definition = forms.CharField(
-        label="Classes",
-        widget=forms.Textarea(attrs={"rows": 12, "class": "mono"}),
-        help_text="One a line: key | title | description. Keys stand in predictions and datasets: add rather than rename.",
-    )
-    guidelines = forms.CharField(
+
+
+class SettingsForm(forms.Form):
+    shows_suggestions = forms.BooleanField(
         required=False,
-        widget=forms.Textarea(attrs={"rows": 10}),
-        help_text="What annotators should know about hard cases. They open it with G while labeling.",
+        label="Show what the model says",
+        help_text="Faster to confirm, but it sways answers. Audit tasks never show it.",
+    )
+    skill_segment = forms.CharField(
+        max_length=100,
+        required=False,
+        label="Segment that says which skill is needed",
+        help_text="E.g. language: items with language=de go to members with the skill de only. Empty: none is needed.",
+    )
+    image_origins = forms.CharField(
+        required=False,
+        label="Origins of images",
+        widget=forms.Textarea(attrs={"rows": 3, "class": "mono", "placeholder": "https://images.example.org"}),
+        help_text="One a line. Browsers load images of items from these and from uploads only.",
     )
 
 
 @project_page(Capability.READ)
 def label_schema(request: HttpRequest, caller: Caller) -> HttpResponse:
     project = caller.project
-    schema = selectors.parsed_schema(project)
-    initial = {
-        "name": project.name,
-        "objective": project.objective,
-        "definition": class_lines.written(schema),
-        "guidelines": schema.guidelines,
-    }
-    form = SchemaForm(request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid():
-        data = form.cleaned_data
-        definition = {
-            "classes": class_lines.parse(data["definition"], before=schema),
-            "guidelines": data["guidelines"],
-        }
+    current = selectors.current_schema(project)
+    schema = selectors.parsed(current)
+    is_settings = request.POST.get("action") == "settings"
+    form = ProjectSchemaForm(
+        request.POST if request.method == "POST" and not is_settings else None,
+        kind=current.kind,
+        initial={"name": project.name, "objective": project.objective, **initial_values(schema)},
+    )
+    settings_form = SettingsForm(
+        request.POST if is_settings else None,
+        initial={
+            "shows_suggestions": project.shows_suggestions,
+            "skill_segment": project.skill_segment,
+            "image_origins": "\n".join(project.image_origins),
+        },
+    )
+    if is_settings and settings_form.is_valid():
+        data = settings_form.cleaned_data
         try:
-            version = projects.new_schema_version(project, definition=definition, by=person(caller))
+            projects.describe(project, **{**data, "image_origins": data["image_origins"].split()})
+        except DomainError as error:
+            blame(settings_form, error)
+        else:
+            messages.success(request, "Saved.")
+            return redirect("label_schema", project.slug)
+    if form.is_bound and form.is_valid():
+        data = form.cleaned_data
+        try:
+            version = projects.new_schema_version(project, definition=form.definition(before=schema), by=person(caller))
             projects.describe(project, name=data["name"], objective=data["objective"])
         except DomainError as error:
             blame(form, error)
         else:
-            messages.success(request, f"Saved. Version {version.version} of the classes is in force.")
+            messages.success(request, f"Saved. Version {version.version} of the label schema is in force.")
             return redirect("label_schema", project.slug)
-    versions = LabelSchema.objects.filter(project=project).select_related("created_by").order_by("-version")[:20]
-    context = {"form": form, "schema": schema, "versions": versions}
-    status = 422 if form.errors else 200
+    context = {
+        "form": form,
+        "settings_form": settings_form,
+        "schema": schema,
+        "kind": current.get_kind_display(),
+        "kind_meaning": KIND_MEANINGS[current.kind],
+        "versions": LabelSchema.objects.filter(project=project).select_related("created_by").order_by("-version")[:20],
+    }
+    status = 422 if form.errors or settings_form.errors else 200
     return render_project(request, caller, "labeling/label_schema.html", context, active="schema", status=status)

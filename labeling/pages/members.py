@@ -23,6 +23,11 @@ ROLE_MEANINGS = {
 class MemberForm(forms.Form):
     username = forms.CharField(max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     role = forms.ChoiceField(choices=Membership.Role.choices, initial=Membership.Role.ANNOTATOR)
+    skills = forms.CharField(
+        required=False,
+        max_length=2000,
+        help_text="Separated by commas. Who has none is served the tasks that need none. Left empty, they stay as they are.",
+    )
 
 
 @project_page(Capability.ADMINISTER, to_change=Capability.ADMINISTER)
@@ -37,12 +42,23 @@ def members(request: HttpRequest, caller: Caller) -> HttpResponse:
             if username == person(caller).get_username():  # and so may not see this page any more
                 return redirect("projects")
             return redirect("members", project.slug)
+        if "skills_of" in request.POST:
+            username = request.POST["skills_of"]
+            projects.set_skills(
+                project, username=username, skills=_separated(request.POST.get("skills", "")), by=person(caller)
+            )
+            messages.success(request, f"The skills of {username} are saved.")
+            return redirect("members", project.slug)
         form = MemberForm(request.POST)
         if form.is_valid():
             data = form.cleaned_data
             try:
                 membership = projects.set_member(
-                    project, username=data["username"], role=data["role"], by=person(caller)
+                    project,
+                    username=data["username"],
+                    role=data["role"],
+                    skills=_separated(data["skills"]) or None,
+                    by=person(caller),
                 )
             except DomainError as error:
                 blame(form, error)
@@ -56,3 +72,7 @@ def members(request: HttpRequest, caller: Caller) -> HttpResponse:
     }
     status = 422 if form.errors else 200
     return render_project(request, caller, "labeling/members.html", context, active="members", status=status)
+
+
+def _separated(text: str) -> list[str]:
+    return [skill for part in text.split(",") if (skill := part.strip())]

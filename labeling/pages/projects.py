@@ -11,12 +11,15 @@ from django.views.decorators.cache import never_cache
 
 from labeling import selectors
 from labeling.errors import DomainError
+from labeling.models import LabelSchema
 from labeling.page_edges import blame
-from labeling.pages import class_lines
+from labeling.pages.schema_forms import KIND_MEANINGS, SchemaForm
 from labeling.services import projects
 
+_KINDS = [(kind.value, kind.label, KIND_MEANINGS[kind]) for kind in LabelSchema.Kind]
 
-class ProjectForm(forms.Form):
+
+class ProjectForm(SchemaForm):
     name = forms.CharField(max_length=200, help_text="What your team calls it.")
     slug = forms.SlugField(
         max_length=64,
@@ -28,16 +31,6 @@ class ProjectForm(forms.Form):
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="Which decision does the model serve, and what is a good one?",
-    )
-    definition = forms.CharField(
-        label="Classes",
-        widget=forms.Textarea(attrs={"rows": 6, "placeholder": "spam | Spam | Nobody asked for it\nham | Not spam"}),
-        help_text="One a line: key | title | description. Title and description may be left out.",
-    )
-    guidelines = forms.CharField(
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 5}),
-        help_text="What annotators should know about hard cases. They can open it on the labeling page.",
     )
 
 
@@ -51,16 +44,19 @@ def project_list(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_required
 def new_project(request: HttpRequest) -> HttpResponse:
-    form = ProjectForm(request.POST or None)
+    """The task type comes first, as an address of its own: it decides which fields the form has."""
+    asked = request.POST.get("kind") or request.GET.get("kind") or ""
+    kind = LabelSchema.Kind(asked) if asked in LabelSchema.Kind.values else LabelSchema.Kind.SINGLE_CHOICE
+    form = ProjectForm(request.POST or None, kind=kind)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
-        definition = {"classes": class_lines.parse(data["definition"]), "guidelines": data["guidelines"]}
         try:
             project = projects.create(
                 slug=data["slug"] or slugify(data["name"])[:64].strip("-"),
                 name=data["name"],
                 objective=data["objective"],
-                definition=definition,
+                kind=kind,
+                definition=form.definition(),
                 by=_person(request),
             )
         except DomainError as error:
@@ -69,7 +65,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
             messages.success(request, f"“{project.name}” is ready. Next, send it some items.")
             return redirect("overview", project.slug)
     status = 422 if form.errors else 200
-    return render(request, "labeling/new_project.html", {"form": form}, status=status)
+    return render(request, "labeling/new_project.html", {"form": form, "kind": kind, "kinds": _KINDS}, status=status)
 
 
 def _person(request: HttpRequest) -> User:

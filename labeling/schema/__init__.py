@@ -78,4 +78,6 @@ def definition_of(schema: AnySchema) -> dict[str, JSONValue]:
     """Return the JSON form of a schema, without fields left at their defaults; equal schemas give equal forms."""
     # Through JSON, because that is what reading it back from the database gives: lists, not tuples.
     fields: dict[str, JSONValue] = msgspec.json.decode(msgspec.json.encode(schema))
-    return {"kind": schema.kind, **fields}
+    # msgspec itself leaves out only what is the very object of the default, which a text that was read never is.
+    defaults = {field.name: field.default for field in msgspec.structs.fields(schema)}
+    return {"kind": schema.kind, **{name: value for name, value in fields.items() if value != defaults[name]}}

@@ -1,6 +1,9 @@
 """Projects, their label schemas and their members."""
 
 import datetime as dt
+import re
+from collections.abc import Sequence
+from typing import Final
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -8,7 +11,17 @@ from django.db import IntegrityError, transaction
 
 from labeling import schema, selectors
 from labeling.errors import Conflict, InvalidInput, NotFound
-from labeling.models import LabelSchema, Membership, Project
+from labeling.models import Annotation, LabelSchema, Membership, ModelVersion, Project
+
+MOST_IMAGE_ORIGINS: Final = 20
+MOST_SKILLS: Final = 100
+LONGEST_SKILL: Final = 100
+
+# Goes into a Content-Security-Policy, so nothing may pass that could end the directive or widen it.
+_ORIGIN: Final = re.compile(
+    r"(?:https://(?P<host>(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)|http://localhost)"
+    r"(?::(?P<port>[0-9]{1,5}))?/?"
+)
 
 
 @transaction.atomic
@@ -18,14 +31,15 @@ def create(
     name: str,
     objective: str = "",
     definition: object,
-    kind: str = LabelSchema.Kind.SINGLE_CHOICE,
+    kind: str | None = None,
     by: User | None,
 ) -> Project:
     """Create a project with version 1 of its label schema, owned by `by` if that is a person.
 
-    Raises InvalidInput (also code `invalid_schema`), Conflict `slug_taken`.
+    The kind of the schema may stand in its definition; said nowhere, it is a single choice. Raises InvalidInput (also
+    code `invalid_schema`), Conflict `slug_taken`.
     """
-    parsed = _parse(kind, definition)
+    parsed = _parse(kind, definition, default=LabelSchema.Kind.SINGLE_CHOICE)
     project = Project(slug=slug, name=name, objective=objective, created_by=by)
     _validate(project)
     try:
@@ -39,28 +53,50 @@ def create(
     return project
 
 
-def describe(project: Project, *, name: str | None = None, objective: str | None = None) -> Project:
-    """Change what is not None."""
+def describe(
+    project: Project,
+    *,
+    name: str | None = None,
+    objective: str | None = None,
+    shows_suggestions: bool | None = None,
+    skill_segment: str | None = None,
+    image_origins: Sequence[str] | None = None,
+) -> Project:
+    """Change what is not None.
+
+    Image origins are where browsers may load images of payloads from, such as https://images.example.org; only https, or
+    http://localhost for trying things out. Raises InvalidInput (also code `invalid_image_origin`).
+    """
     if name is not None:
         project.name = name
     if objective is not None:
         project.objective = objective
+    if shows_suggestions is not None:
+        project.shows_suggestions = shows_suggestions
+    if skill_segment is not None:
+        project.skill_segment = skill_segment.strip()
+    if image_origins is not None:
+        project.image_origins = _origins(image_origins)
     _validate(project)
-    project.save(update_fields=["name", "objective"])
+    project.save(update_fields=["name", "objective", "shows_suggestions", "skill_segment", "image_origins"])
     return project
 
 
 @transaction.atomic
 def new_schema_version(
-    project: Project, *, kind: str = LabelSchema.Kind.SINGLE_CHOICE, definition: object, by: User | None
+    project: Project, *, kind: str | None = None, definition: object, by: User | None
 ) -> LabelSchema:
     """Put a new label schema in force; the one in force is returned when it says the same already.
 
-    Locks the project, so that versions are counted without gaps. Raises InvalidInput `invalid_schema`.
+    Its kind stays unless another one is named, and can change only while the project has neither annotations nor model
+    versions: theirs are answers and predictions of the old kind. Locks the project, so that versions are counted without
+    gaps. Raises InvalidInput `invalid_schema`, Conflict `schema_kind_fixed`.
     """
-    parsed = _parse(kind, definition)
     _lock(project)
     current = selectors.current_schema(project)
+    parsed = _parse(kind, definition, default=current.kind)
+    if parsed.kind != current.kind:
+        _require_no_answers(project, current)
     if selectors.parsed(current) == parsed:
         return current
     return _store_schema(project, current.version + 1, parsed, by)
@@ -78,11 +114,16 @@ def resume_queue(project: Project) -> None:
 
 
 @transaction.atomic
-def set_member(project: Project, *, username: str, role: str, by: User | None) -> Membership:
-    """Make the person a member or change their role.
+def set_member(
+    project: Project, *, username: str, role: str, skills: Sequence[str] | None = None, by: User | None
+) -> Membership:
+    """Make the person a member or change their role, and what they are able to label unless `skills` is None.
 
-    Raises InvalidInput `unknown_role`, NotFound `user_not_found`, Conflict `last_owner`.
+    Raises InvalidInput `unknown_role` or `invalid_skills`, NotFound `user_not_found`, Conflict `last_owner`.
     """
+    changes: dict[str, object] = {"role": role}
+    if skills is not None:
+        changes["skills"] = _skills(skills)
     if role not in Membership.Role.values:
         raise InvalidInput(f"There is no role “{role}”.", code="unknown_role", fields={"role": "unknown"})
     user = User.objects.filter(username=username, is_active=True).first()
@@ -91,7 +132,21 @@ def set_member(project: Project, *, username: str, role: str, by: User | None) -
     _lock(project)
     if role != Membership.Role.OWNER:
         _require_other_owner(project, username)
-    membership, _ = Membership.objects.update_or_create(project=project, user=user, defaults={"role": role})
+    membership, _ = Membership.objects.update_or_create(project=project, user=user, defaults=changes)
+    return membership
+
+
+@transaction.atomic
+def set_skills(project: Project, *, username: str, skills: Sequence[str], by: User | None) -> Membership:
+    """Say what a member is able to label. Raises InvalidInput `invalid_skills`, NotFound `member_not_found`."""
+    wanted = _skills(skills)
+    membership = (
+        Membership.objects.select_for_update(of=["self"]).filter(project=project, user__username=username).first()
+    )
+    if membership is None:
+        raise NotFound(f"“{username}” is not a member.", code="member_not_found")
+    membership.skills = wanted
+    membership.save(update_fields=["skills"])
     return membership
 
 
@@ -120,15 +175,70 @@ def _lock(project: Project) -> None:
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
 
 
-def _parse(kind: str, definition: object) -> schema.AnySchema:
+def _parse(kind: str | None, definition: object, *, default: str) -> schema.AnySchema:
     if not isinstance(definition, dict):
         raise InvalidInput(
             "A label schema is an object.", code="invalid_schema", fields={"definition": "not an object"}
         )
+    said = definition.get("kind")
+    if kind is not None and said is not None and kind != said:
+        raise InvalidInput(
+            f"The kind is {kind}, but the definition says {str(said)[:100]}.",
+            code="invalid_schema",
+            fields={"definition": "another kind"},
+        )
     try:
-        return schema.parse_definition({**definition, "kind": kind})
+        return schema.parse_definition({"kind": kind or default, **definition})
     except schema.SchemaError as error:
         raise InvalidInput(str(error), code=error.code, fields={"definition": str(error)}) from error
+
+
+def _require_no_answers(project: Project, current: LabelSchema) -> None:
+    has_answers = (
+        ModelVersion.objects.filter(project=project).exists()
+        or Annotation.objects.filter(task__project=project).exists()
+    )
+    if has_answers:
+        raise Conflict(
+            f"The project has answers or model versions of the kind “{current.get_kind_display()}”, so the kind of its "
+            "label schema cannot change. Create another project for another kind.",
+            code="schema_kind_fixed",
+            fields={"kind": current.kind},
+        )
+
+
+def _origins(wanted: Sequence[str]) -> list[str]:
+    origins: dict[str, None] = {}
+    for text in wanted:
+        match = _ORIGIN.fullmatch(text.strip().lower())
+        if match is None or not 0 < int(match["port"] or 1) < 2**16 or len(match[0]) > 200:
+            raise InvalidInput(
+                f"“{text[:100]}” is not an origin such as https://images.example.org: https (or http://localhost), a host, "
+                "perhaps a port, and nothing behind it.",
+                code="invalid_image_origin",
+                fields={"image_origins": text[:100]},
+            )
+        origins[match[0].removesuffix("/")] = None
+    if len(origins) > MOST_IMAGE_ORIGINS:
+        raise InvalidInput(
+            f"At most {MOST_IMAGE_ORIGINS} image origins.",
+            code="invalid_image_origin",
+            fields={"image_origins": "many"},
+        )
+    return list(origins)
+
+
+def _skills(wanted: Sequence[str]) -> list[str]:
+    skills = list(dict.fromkeys(skill.strip() for skill in wanted))
+    if len(skills) > MOST_SKILLS or any(
+        not 0 < len(skill) <= LONGEST_SKILL or not skill.isprintable() for skill in skills
+    ):
+        raise InvalidInput(
+            f"Skills are at most {MOST_SKILLS}, each one line of 1 to {LONGEST_SKILL} characters.",
+            code="invalid_skills",
+            fields={"skills": "not valid"},
+        )
+    return skills
 
 
 def _store_schema(project: Project, version: int, parsed: schema.AnySchema, by: User | None) -> LabelSchema:

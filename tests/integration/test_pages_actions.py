@@ -117,6 +117,98 @@ def test_broken_classes_change_nothing(page: Client, project: Project) -> None:
     assert project.label_schemas.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "filled", "definition"),
+    [
+        ("multi_label", {"definition": "a\nb", "min_choices": "1", "max_choices": ""}, {
+            "classes": [{"key": "a"}, {"key": "b"}], "min_choices": 1,
+        }),
+        ("rating", {"minimum": "0", "maximum": "3", "maximum_title": "Best"}, {
+            "minimum": 0, "maximum": 3, "maximum_title": "Best",
+        }),
+        ("text_correction", {"source": "draft"}, {"source": "draft"}),
+        ("preference", {"a": "left", "b": "right", "allows_tie": "on"}, {
+            "a": "left", "b": "right", "allows_both_bad": False,
+        }),
+        ("spans", {"definition": "PER", "field": "body"}, {"classes": [{"key": "PER"}], "field": "body"}),
+        ("numeric", {"minimum": "-1", "maximum": "2.5", "unit": "EUR", "step": "0.5"}, {
+            "minimum": -1.0, "maximum": 2.5, "unit": "EUR", "step": 0.5,
+        }),
+        ("boxes", {"definition": "cat | Cat", "field": "image"}, {"classes": [{"key": "cat", "title": "Cat"}]}),
+    ],
+)  # fmt: skip
+def test_a_project_of_every_kind_is_made_and_its_schema_saved_again(
+    page: Client, kind: str, filled: dict[str, str], definition: dict[str, object]
+) -> None:
+    shown = page.get(f"/projects/new/?kind={kind}").content.decode()
+    assert all(f'name="{name}"' in shown for name in filled)
+    common = {"name": "Made", "guidelines": ""}
+    response = page.post("/projects/new/", {**common, "kind": kind, **filled})
+    assert response.status_code == 302, response.content.decode()
+    made = Project.objects.get(slug="made")
+    schema = made.label_schemas.get()
+    assert (schema.kind, schema.definition) == (kind, definition)
+    form = page.get("/projects/made/classes/").context["form"]
+    shown_again = {name: form[name].value() for name in form.fields}
+    again = {name: "" if value is None else value for name, value in shown_again.items() if value is not False}
+    assert page.post("/projects/made/classes/", again).status_code == 302
+    assert made.label_schemas.get().definition == definition
+    assert page.post("/projects/made/classes/", {**again, "guidelines": "Look."}).status_code == 302
+    assert made.label_schemas.latest("version").definition == definition | {"guidelines": "Look."}
+
+
+def test_an_unknown_kind_shows_the_form_of_a_single_choice(page: Client, project: Project) -> None:
+    assert 'name="definition"' in page.get("/projects/new/?kind=telepathy").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "filled"),
+    [
+        ("rating", {"minimum": "1", "maximum": "30"}),
+        ("numeric", {"minimum": "2", "maximum": "1"}),
+        ("numeric", {"minimum": "nan", "maximum": "1"}),
+        ("preference", {"a": "x", "b": "x"}),
+        ("boxes", {"definition": "", "field": "image"}),
+    ],
+)
+def test_a_schema_that_cannot_be_shows_the_form_again(
+    page: Client, project: Project, kind: str, filled: dict[str, str]
+) -> None:
+    response = page.post("/projects/new/", {"name": "Made", "guidelines": "kept text", "kind": kind, **filled})
+    assert response.status_code == 422
+    assert "kept text" in response.content.decode()
+    assert list(Project.objects.all()) == [project]
+
+
+def test_how_a_project_is_labelled_is_saved_apart_from_its_schema(page: Client, project: Project) -> None:
+    data = {"action": "settings", "skill_segment": "language", "image_origins": "https://a.org\nhttps://b.org/"}
+    assert page.post("/projects/pets/classes/", data).status_code == 302
+    project.refresh_from_db()
+    assert (project.shows_suggestions, project.skill_segment) == (False, "language")
+    assert project.image_origins == ["https://a.org", "https://b.org"]
+    assert project.label_schemas.count() == 1
+    refused = page.post("/projects/pets/classes/", data | {"image_origins": "http://a.org", "skill_segment": "other"})
+    assert refused.status_code == 422
+    assert "is not an origin" in refused.content.decode()
+    project.refresh_from_db()
+    assert project.skill_segment == "language"
+
+
+def test_skills_of_a_member_are_saved(page: Client, project: Project, annotator: User) -> None:
+    members = "/projects/pets/members/"
+    assert page.post(members, {"skills_of": "annotator", "skills": "de, law,, de"}).status_code == 302
+    membership = Membership.objects.get(project=project, user=annotator)
+    assert membership.skills == ["de", "law"]
+    assert page.post(members, {"username": "annotator", "role": "reviewer", "skills": ""}).status_code == 302
+    membership.refresh_from_db()
+    assert (membership.role, membership.skills) == ("reviewer", ["de", "law"])
+    assert "de, law" in page.get(members).content.decode()
+    assert page.post(members, {"skills_of": "ghost", "skills": "de"}).status_code == 404
+    assert page.post(members, {"skills_of": "annotator", "skills": ""}).status_code == 302
+    membership.refresh_from_db()
+    assert membership.skills == []
+
+
 def test_members_come_change_and_go(page: Client, project: Project, stranger: User) -> None:
     assert page.post("/projects/pets/members/", {"username": "stranger", "role": "annotator"}).status_code == 302
     assert page.post("/projects/pets/members/", {"username": "stranger", "role": "manager"}).status_code == 302

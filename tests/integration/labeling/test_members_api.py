@@ -103,3 +103,40 @@ def test_two_owners_who_leave_at_once_do_not_both_leave(project: Project) -> Non
         thread.join()
     assert refused == ["last_owner"]
     assert list(roles(project).values()) == ["owner"]
+
+
+# -- skills --------------------------------------------------------------------------------------------------------
+
+
+def skills(project: Project, username: str) -> list[str]:
+    return Membership.objects.get(project=project, user__username=username).skills
+
+
+def test_skills_are_set_kept_and_taken_away(owner_client: APIClient, project: Project, annotator: User) -> None:
+    body = {"username": "annotator", "role": "annotator"}
+    answer = owner_client.post(URL, body | {"skills": ["de", " law ", "de"]}, format="json")
+    assert (answer.status_code, answer.json()["skills"]) == (200, ["de", "law"])
+    assert owner_client.post(URL, body | {"role": "reviewer"}, format="json").json()["skills"] == ["de", "law"]
+    listed = {member["username"]: member["skills"] for member in owner_client.get(URL).json()["results"]}
+    assert listed == {"owner": [], "annotator": ["de", "law"]}
+    assert owner_client.post(URL, body | {"skills": []}, format="json").json()["skills"] == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ([""], "invalid_input"),
+        (["x" * 101], "invalid_input"),
+        ("de", "invalid_input"),
+        (["a\nb"], "invalid_skills"),
+        ([str(number) for number in range(101)], "invalid_skills"),
+    ],
+)
+def test_skills_that_cannot_be_are_refused(
+    owner_client: APIClient, project: Project, annotator: User, wanted: object, code: str
+) -> None:
+    body = {"username": "annotator", "role": "reviewer", "skills": wanted}
+    answer = owner_client.post(URL, body, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert skills(project, "annotator") == []
+    assert roles(project)["annotator"] == "annotator"

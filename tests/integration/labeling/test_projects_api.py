@@ -8,7 +8,9 @@ from rest_framework.test import APIClient
 
 from labeling.errors import Conflict
 from labeling.models import ApiKey, LabelSchema, Membership, Project
+from labeling.schema import KINDS
 from labeling.services import api_keys, intake, projects
+from tests.factories import datasets as factory
 from tests.factories.labeling import item_row, model_version
 
 URL = "/api/v1/projects"
@@ -44,7 +46,10 @@ def test_an_app_may_not_create_a_project(app_client: APIClient) -> None:
         ({"slug": "x" * 65}, 400, "invalid_input"),
         ({"name": ""}, 400, "invalid_input"),
         ({"name": "a\u0000b"}, 400, "nul_character"),
-        ({"kind": "spans"}, 400, "invalid_input"),
+        ({"kind": "telepathy"}, 400, "invalid_input"),
+        ({"kind": "numeric"}, 400, "invalid_schema"),
+        ({"definition": DEFINITION | {"kind": "telepathy"}}, 400, "invalid_schema"),
+        ({"kind": "rating", "definition": {"kind": "numeric", "minimum": 0, "maximum": 1}}, 400, "invalid_schema"),
         ({"definition": {"classes": [{"key": "one"}]}}, 400, "invalid_schema"),
         ({"definition": {"classes": [{"key": "a"}, {"key": "a"}]}}, 400, "invalid_schema"),
         ({"definition": {"classes": [{"key": "a"}, {"key": "b"}], "colour": "red"}}, 400, "invalid_schema"),
@@ -153,3 +158,102 @@ def test_the_service_refuses_what_the_database_would(owner: User, project: Proje
         projects.create(slug="pets", name="Again", definition=DEFINITION, by=owner)
     assert caught.value.code == "slug_taken"
     assert Project.objects.count() == 1
+
+
+# -- task types ----------------------------------------------------------------------------------------------------
+
+BY_KIND: dict[str, dict[str, Any]] = {
+    "single_choice": DEFINITION,
+    "multi_label": DEFINITION | {"min_choices": 1, "max_choices": 2},
+    "rating": {"minimum": 0, "maximum": 10, "minimum_title": "awful"},
+    "text_correction": {"source": "draft"},
+    "preference": {"a": "left", "b": "right", "allows_tie": False},
+    "spans": DEFINITION | {"field": "body", "allows_overlap": True},
+    "numeric": {"minimum": -1.5, "maximum": 2.0, "unit": "EUR", "step": 0.5},
+    "boxes": DEFINITION | {"field": "photo"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_project_of_every_kind_is_created(owner_client: APIClient, kind: str) -> None:
+    body = NEW | {"kind": kind, "definition": BY_KIND[kind]}
+    answer = owner_client.post(URL, body, format="json")
+    assert answer.status_code == 201, answer.content
+    assert answer.json()["label_schema"]["kind"] == kind
+    assert answer.json()["label_schema"]["definition"] == BY_KIND[kind]
+    again = owner_client.post(f"{URL}/mails/schemas", {"definition": BY_KIND[kind]}, format="json")
+    assert (again.status_code, again.json()["version"]) == (201, 1)
+
+
+def test_the_kind_may_stand_in_the_definition(owner_client: APIClient) -> None:
+    body = NEW | {"definition": {"kind": "rating", "maximum": 3}}
+    schema = owner_client.post(URL, body, format="json").json()["label_schema"]
+    assert (schema["kind"], schema["definition"]) == ("rating", {"maximum": 3})
+
+
+def test_the_kind_changes_while_nothing_was_said_in_it(owner_client: APIClient, project: Project) -> None:
+    answer = owner_client.post(f"{URL}/pets/schemas", {"kind": "rating", "definition": {}}, format="json")
+    assert (answer.status_code, answer.json()["kind"]) == (201, "rating")
+
+
+@pytest.mark.parametrize("said", ["annotation", "model version"])
+def test_the_kind_stays_once_something_was_said_in_it(
+    owner_client: APIClient, project: Project, owner: User, said: str
+) -> None:
+    if said == "annotation":
+        factory.annotation(factory.item(project, "a"), owner, "cat")
+    else:
+        model_version(project)
+    answer = owner_client.post(f"{URL}/pets/schemas", {"kind": "rating", "definition": {}}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (409, "schema_kind_fixed")
+    assert LabelSchema.objects.filter(project=project).count() == 1
+    same = owner_client.post(f"{URL}/pets/schemas", {"definition": DEFINITION}, format="json")
+    assert (same.status_code, same.json()["version"]) == (201, 2)
+
+
+# -- how a project is labelled -------------------------------------------------------------------------------------
+
+
+def test_a_manager_says_how_the_project_is_labelled(api_client: APIClient, project: Project, manager: User) -> None:
+    api_client.force_login(manager)
+    before = api_client.get(f"{URL}/pets").json()
+    assert (before["shows_suggestions"], before["skill_segment"], before["image_origins"]) == (True, "", [])
+    wanted = {
+        "shows_suggestions": False,
+        "skill_segment": "language",
+        "image_origins": ["https://Images.example.org/", "http://localhost:9000", "https://images.example.org"],
+    }
+    changed = api_client.patch(f"{URL}/pets", wanted, format="json").json()
+    expected = wanted | {"image_origins": ["https://images.example.org", "http://localhost:9000"]}
+    assert {name: changed[name] for name in wanted} == expected
+    api_client.patch(f"{URL}/pets", {"name": "Animals"}, format="json")
+    project.refresh_from_db()
+    assert {name: getattr(project, name) for name in wanted} == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        *[
+            ({"image_origins": [origin]}, "invalid_image_origin")
+            for origin in (
+                "http://images.example.org", "http://localhost.example.org", "ftp://localhost", "https://", "*", "https:",
+                "https://*.example.org", "https://example.org/path", "https://example.org?x", "https://me@example.org",
+                "https://example.org; script-src *", "https://example.org https://b.org", "https://example.org:0",
+                "https://example.org:65536", "https://exämple.org", "'self'", "data:", "https://-a.org", "https://a..org",
+            )
+        ],
+        ({"image_origins": [""]}, "invalid_input"),
+        ({"image_origins": "https://example.org"}, "invalid_input"),
+        ({"image_origins": [f"https://h{number}.example.org" for number in range(21)]}, "invalid_image_origin"),
+        ({"skill_segment": "x" * 101}, "invalid_input"),
+        ({"shows_suggestions": "perhaps"}, "invalid_input"),
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_be_are_refused(
+    owner_client: APIClient, project: Project, changes: dict[str, Any], code: str
+) -> None:
+    answer = owner_client.patch(f"{URL}/pets", changes | {"name": "Changed"}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    project.refresh_from_db()
+    assert (project.name, project.image_origins, project.skill_segment) == ("Pets", [], "")
