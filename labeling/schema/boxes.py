@@ -62,7 +62,10 @@ class Boxes(ClassSchema, frozen=True, omit_defaults=True, forbid_unknown_fields=
             if not (box.width > 0 and box.height > 0):
                 raise SchemaError("invalid_answer", "a box has a width and a height above 0")
             right, bottom = box.x + box.width, box.y + box.height
-            if min(box.x, box.y) < -_TOLERANCE or not max(right, bottom) <= 1 + _TOLERANCE:
+            # One by one, because min and max would lose a NaN, which compares false with everything.
+            if not (
+                box.x >= -_TOLERANCE and box.y >= -_TOLERANCE and right <= 1 + _TOLERANCE and bottom <= 1 + _TOLERANCE
+            ):
                 raise SchemaError("invalid_answer", "a box lies inside the image: fractions from 0 to 1")
         return answer
 

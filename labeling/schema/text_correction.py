@@ -1,6 +1,7 @@
 """Text correction: the model's output, edited until it is right."""
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
 
 from labeling.schema.base import (
     Answer,
@@ -10,11 +11,12 @@ from labeling.schema.base import (
     SchemaError,
     converted,
     require_field_name,
-    require_text,
     text_of,
 )
 
-LONGEST_CORRECTION = 100_000
+LONGEST_CORRECTION: Final = 100_000
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+"""By PostgreSQL."""
 
 
 class CorrectedText(Answer, frozen=True, forbid_unknown_fields=True):
@@ -40,10 +42,11 @@ class TextCorrection(Schema, frozen=True, omit_defaults=True, forbid_unknown_fie
 
     def parse_answer(self, value: JSONValue) -> CorrectedText:
         answer = converted(value, CorrectedText)
-        try:
-            require_text("text", answer.text, LONGEST_CORRECTION)
-        except ValueError as error:
-            raise SchemaError("invalid_answer", str(error)) from None
+        if len(answer.text) > LONGEST_CORRECTION:
+            raise SchemaError("invalid_answer", f"a text has at most {LONGEST_CORRECTION} characters")
+        # Other control characters pass: they may stand in the text to be corrected, where nobody sees them.
+        if _UNSTORABLE.search(answer.text):
+            raise SchemaError("invalid_answer", "the text contains a NUL character or half of a surrogate pair")
         return answer
 
     def check_against(self, answer: Answer, payload: JSONValue) -> None:
