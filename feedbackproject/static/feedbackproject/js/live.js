@@ -50,8 +50,8 @@
     ticked = new Map([...document.querySelectorAll("[data-live-keep]")].map((box) => [box.id, box.checked]));
     focused = document.activeElement?.closest("[data-live-part]") ? document.activeElement : null;
   });
-  document.addEventListener("htmx:oobAfterSwap", (event) => {
-    for (const box of event.detail.target.querySelectorAll("[data-live-keep]")) {
+  document.addEventListener("htmx:oobAfterSwap", () => {
+    for (const box of document.querySelectorAll("[data-live-keep]")) {
       if (ticked.has(box.id)) box.checked = ticked.get(box.id);
     }
   });
@@ -61,6 +61,7 @@
       (document.getElementById(focused.id) || document.querySelector("[data-live-refuge]"))?.focus({ preventScroll: true });
     }
     focused = null;
+    ticked.clear();
     document.dispatchEvent(new CustomEvent("live:swapped"));
   });
 
