@@ -1,7 +1,9 @@
 """The annotation queue with several sessions at work, and with one that dies."""
 
 import datetime as dt
+import random
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,8 +15,9 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
 
 from labeling.errors import AlreadyAnswered, DomainError, LeaseExpired, NotLeased
-from labeling.models import Annotation, AnnotationTask, PoolEntry, Project
+from labeling.models import Annotation, AnnotationTask, PoolEntry, Project, Skip
 from labeling.services import annotation_queue, answers
+from tests import recount
 from tests.factories import sampling as make
 from tests.integration.datasets.concurrency import at_once, in_another_session
 
@@ -230,3 +233,58 @@ def test_undo_and_undo_at_once_take_back_one_answer_once(project: Project, annot
     assert outcomes.count(None) == 1
     assert Annotation.objects.filter(withdrawn_at__isnull=False).count() == 1
     assert AnnotationTask.objects.get().state == "open"
+
+
+def test_thirty_two_annotators_do_everything_at_once(project: Project) -> None:
+    """Answers, skips, undos, edits, releases and leases that run out, two answers to an item, on 32 connections.
+
+    Afterwards nobody answered an item twice, no item has more answers than it wants, every counter equals a recount, and
+    what is open can be finished: nothing is stuck.
+    """
+    wanted = 2
+    tasks = make.queue(project, 60)
+    AnnotationTask.objects.update(answers_wanted=wanted)
+    everybody = people(32)
+
+    def work(number: int) -> list[int]:
+        person, rng, confirmed = everybody[number], random.Random(number), []
+        for step in range(25):
+            # Each lives at a pace of their own, so that leases run out under some while others go on.
+            now = NOW + step * dt.timedelta(seconds=rng.choice([1, 60, 400]))
+            try:
+                claimed = claim(project, person, rng.randint(1, 3), now)
+                for task_id in claimed:
+                    match rng.choices(["answer", "skip", "release", "leave"], [8, 1, 1, 1])[0]:
+                        case "answer":
+                            given = annotation_queue.submit(task_id, annotator=person, answer=CAT, now=now)
+                            confirmed.append(given.pk)
+                        case "skip":
+                            kind = rng.choice([Skip.Kind.LATER, Skip.Kind.SOMEONE_ELSE])
+                            annotation_queue.skip(task_id, annotator=person, now=now, kind=kind, minutes=1)
+                        case "release":
+                            annotation_queue.release(task_id, annotator=person, now=now)
+                if confirmed and rng.random() < 0.15:
+                    taken_back = answers.undo(project, annotator=person, now=now).annotation.pk
+                    confirmed.remove(taken_back)
+                elif confirmed and rng.random() < 0.1:
+                    old = confirmed.pop()
+                    confirmed.append(answers.edit(project, old, by=person, answer={"choice": "dog"}, now=now).pk)
+            except DomainError:
+                continue  # a lease that was lost, an answer that is too old to be undone
+        return confirmed
+
+    confirmed = [pk for pks in at_once([partial(work, number) for number in range(32)]) for pk in pks]
+
+    assert recount.disagreements(project) == []
+    standing = Annotation.objects.filter(withdrawn_at__isnull=True)
+    assert sorted(standing.values_list("pk", flat=True)) == sorted(confirmed)
+    assert max(Counter(standing.values_list("item", flat=True)).values()) <= wanted
+    # Fresh people finish what is left, once every lease has run out.
+    for person in [User.objects.create_user(f"finisher-{number}") for number in range(wanted)]:
+        now = NOW + dt.timedelta(days=1)
+        while claimed := claim(project, person, 10, now):
+            for task_id in claimed:
+                assert submit(task_id, person, now) is None
+    assert set(AnnotationTask.objects.values_list("state", flat=True)) == {"answered"}
+    assert recount.disagreements(project) == []
+    assert Annotation.objects.filter(withdrawn_at__isnull=True).count() == wanted * len(tasks)
