@@ -41,12 +41,15 @@ _SKIPS: Final = """FROM labeling_annotationtask earlier JOIN labeling_skip skip 
         WHERE earlier.item_id = task.item_id AND skip.annotator_id = %(annotator)s"""
 _IS_UNSKIPPED: Final = f"NOT EXISTS (SELECT 1 {_SKIPS} AND (skip.until IS NULL OR skip.until > %(now)s) OFFSET 0)"
 
+# `state || '' = 'open'` stands where a task is found by its id or its holder: so that no index of open tasks fits. A
+# planner that has not seen the queue grow since it was empty would read all of it instead, for every answer.
+
 # The annotator's own tasks come first, so that a reloaded page shows what it showed. The rest is the top of the partial
 # index task_open_queue; rows that another claim holds locked are passed over, and a row that changed since the
 # statement began is checked again by PostgreSQL when it is locked. GUARD_ is a further condition.
 _CLAIM_PARTS: Final = f"""held AS (
     SELECT task.id FROM labeling_annotationtask task
-    WHERE task.project_id = %(project)s AND task.state = 'open' AND task.leased_to_id = %(annotator)s
+    WHERE task.project_id = %(project)s AND task.leased_to_id = %(annotator)s AND task.state || '' = 'open'
         AND {_IS_ELIGIBLE} AND {_IS_UNSKIPPED} GUARD_
     ORDER BY task.priority DESC, task.id LIMIT LIMIT_ FOR UPDATE OF task SKIP LOCKED
 ), free AS (
@@ -79,7 +82,7 @@ _RECORD_PARTS: Final = """answered AS (
     SET answers_count = answers_count + 1, leased_to_id = NULL, lease_expires_at = NULL,
         state = CASE WHEN answers_count + 1 >= answers_wanted THEN 'answered' ELSE 'open' END,
         closed_at = CASE WHEN answers_count + 1 >= answers_wanted THEN %(now)s::timestamptz END
-    WHERE id = %(task)s AND project_id = %(project)s AND state = 'open' AND leased_to_id = %(annotator)s
+    WHERE id = %(task)s AND project_id = %(project)s AND state || '' = 'open' AND leased_to_id = %(annotator)s
         AND lease_expires_at > %(now)s
     RETURNING id, item_id, project_id, state
 ), closed AS (
