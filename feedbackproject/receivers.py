@@ -3,7 +3,7 @@
 from typing import Any
 
 from labeling import news
-from labeling.wakeup import wake
+from labeling.wakeup import wake, wake_soon
 
 ACCEPT_PENDING = "datasets.accept_pending"
 CHECK_WATERMARK = "sampling.check_watermark"
@@ -11,8 +11,8 @@ CHECK_RETRAINING = "training.check_retraining"
 
 
 def _on_annotation_recorded(sender: object, *, project_id: int, **kwargs: Any) -> None:
-    wake(ACCEPT_PENDING, project_id)
-    wake(CHECK_WATERMARK, project_id)
+    wake_soon(ACCEPT_PENDING, project_id)
+    wake_soon(CHECK_WATERMARK, project_id)
 
 
 def _on_queue_low(sender: object, *, project_id: int, **kwargs: Any) -> None:

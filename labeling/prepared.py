@@ -6,13 +6,19 @@ OPTIONS say `prepare_threshold: None`, as a pooler may need it, prepares nothing
 """
 
 import datetime as dt
+import re
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
 from django.db import connection
-from psycopg import Cursor
+from psycopg import RawCursor
+from psycopg.types.numeric import Int8
 
 Value: TypeAlias = "int | str | bool | dt.date | list[str] | None"
+
+_BIGINT: Final = 2**63
+_PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 
 
 def fetch(statement: str, values: Mapping[str, Value]) -> list[tuple[Any, ...]]:
@@ -20,5 +26,23 @@ def fetch(statement: str, values: Mapping[str, Value]) -> list[tuple[Any, ...]]:
 
     The text of the statement must not vary with the values: each text is prepared on its own.
     """
-    with connection.cursor() as checked, connection.wrap_database_errors, Cursor(checked.connection) as cursor:
-        return cursor.execute(statement, values, prepare=True).fetchall()
+    text, names = _numbered(statement)
+    parameters = [_typed(values[name]) for name in names]
+    with connection.cursor() as checked, connection.wrap_database_errors, RawCursor(checked.connection) as cursor:
+        return cursor.execute(text, parameters, prepare=True).fetchall()
+
+
+@lru_cache(maxsize=256)
+def _numbered(statement: str) -> tuple[bytes, tuple[str, ...]]:
+    """The statement with $1, $2, ... as PostgreSQL takes it, and the names they stand for.
+
+    psycopg would do this anew at every execution of a long statement.
+    """
+    names: dict[str, int] = {}
+    text = _PARAMETER.sub(lambda match: f"${names.setdefault(match[1], len(names) + 1)}", statement)
+    return text.encode(), tuple(names)
+
+
+def _typed(value: Value) -> Value:
+    """Integers always as bigint: psycopg chooses by size, and each choice would be prepared and planned on its own."""
+    return Int8(value) if type(value) is int and -_BIGINT <= value < _BIGINT else value

@@ -1,9 +1,13 @@
 """Wake a Celery task at most once until it starts, however often there is news for it."""
 
 import logging
+import threading
+import time
+from typing import Final
 
 import redis
 from celery import current_app
+from django.conf import settings
 from kombu.exceptions import OperationalError
 
 from labeling.redis_client import redis_client
@@ -32,6 +36,40 @@ def wake(task_name: str, project_id: int) -> bool:
         logger.warning("could not wake %s for project %s; the sweep will", task_name, project_id)
         return False
     return True
+
+
+def wake_soon(task_name: str, project_id: int) -> None:
+    """`wake`, for news that comes many times a second: from each process at most once in WAKEUP_SECONDS.
+
+    The first news wakes at once. What follows sooner waits together, and one wake-up after the last of it is sent for
+    all; so nothing is missed here either.
+    """
+    news = task_name, project_id
+    with _lock:
+        if news in _waiting:
+            return
+        delay = _woken_at.get(news, -float("inf")) + settings.WAKEUP_SECONDS - time.monotonic()
+        if delay > 0:
+            _waiting.add(news)
+            later = threading.Timer(delay, _wake_after_waiting, news)
+            later.daemon = True
+            later.start()
+            return
+        _woken_at[news] = time.monotonic()
+    wake(*news)
+
+
+def _wake_after_waiting(task_name: str, project_id: int) -> None:
+    news = task_name, project_id
+    with _lock:
+        _waiting.discard(news)
+        _woken_at[news] = time.monotonic()
+    wake(*news)
+
+
+_lock: Final = threading.Lock()
+_waiting: Final[set[tuple[str, int]]] = set()
+_woken_at: Final[dict[tuple[str, int], float]] = {}
 
 
 def awake(task_name: str, project_id: int) -> None:

@@ -52,6 +52,7 @@ if _database["ENGINE"] != "django.db.backends.postgresql":
 DATABASES = {
     "default": {
         **_database,
+        "ENGINE": "feedbackproject.postgresql",
         "CONN_HEALTH_CHECKS": True,
         "CONN_MAX_AGE": 600,
         # For the statements that ask for it (labeling.services.queue_sql); the ORM's are not prepared.
@@ -165,6 +166,8 @@ LEASE_SECONDS = 600
 """How long a claimed task stays with its annotator without an answer or a heartbeat."""
 QUEUE_SIZE_SECONDS = 1.0
 """How old the numbers of open and leased tasks may be that an annotator sees."""
+WAKEUP_SECONDS = 0.2
+"""How often at most each web process tells the worker of new answers."""
 UNDO_SECONDS = 600
 """How long an annotator may take back an answer."""
 

@@ -1,14 +1,23 @@
 """Who is logged in: the two written-out lookups keep every rule of Django's."""
 
 import datetime as dt
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from feedbackproject.sessions import PersonBackend, SessionStore
+from labeling import prepared
 from labeling.models import Project
 
 pytestmark = pytest.mark.django_db
@@ -23,6 +32,20 @@ def client(project: Project, owner: User) -> Client:
     assert client.login(username="owner", password="owner-pass")
     assert client.get(ADDRESS).status_code == 200
     return client
+
+
+@contextmanager
+def counted_fetches() -> Iterator[list[str]]:
+    """The statements that go through labeling.prepared."""
+    statements: list[str] = []
+    fetch = prepared.fetch
+
+    def counting(statement: str, values: Mapping[str, prepared.Value]) -> list[tuple[Any, ...]]:
+        statements.append(statement)
+        return fetch(statement, values)
+
+    with patch.object(prepared, "fetch", counting):
+        yield statements
 
 
 def assert_logged_out(client: Client) -> None:
@@ -75,3 +98,31 @@ def test_what_a_session_holds_comes_back_as_it_was(client: Client) -> None:
     session.save()
     assert client.session["seen"] == {"guidelines": 3}
     assert client.get(ADDRESS).status_code == 200
+
+
+def test_session_and_person_take_one_statement(client: Client) -> None:
+    with CaptureQueriesContext(connection) as slow, counted_fetches() as fast:
+        assert client.get(ADDRESS).status_code == 200
+    assert not [query["sql"] for query in slow if "auth_user" in query["sql"] or "django_session" in query["sql"]]
+    assert len([statement for statement in fast if "django_session" in statement]) == 1
+    assert not [statement for statement in fast if "FROM auth_user" in statement]
+
+
+def test_a_session_that_changed_hands_is_its_new_persons(client: Client, owner: User, stranger: User) -> None:
+    """The guess whose session it is, from the request before, is wrong now."""
+    session = client.session
+    session[SESSION_KEY] = str(stranger.pk)
+    session[HASH_SESSION_KEY] = stranger.get_session_auth_hash()
+    session.save()
+    assert client.get(ADDRESS).status_code == 404
+    session[SESSION_KEY] = str(owner.pk)
+    session[HASH_SESSION_KEY] = owner.get_session_auth_hash()
+    session.save()
+    assert client.get(ADDRESS).status_code == 200
+
+
+def test_who_asks_for_another_person_gets_that_one(client: Client, owner: User, stranger: User) -> None:
+    store = SessionStore(client.session.session_key)
+    assert store[SESSION_KEY] == str(owner.pk)
+    found = PersonBackend().get_user(stranger.pk)
+    assert found == stranger
