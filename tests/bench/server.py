@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -19,7 +18,7 @@ import django
 import psutil
 from django.core.management import call_command
 
-from feedbackproject import embedded
+from feedbackproject import embedded, web_server
 
 _PREPARED = "FEEDBACK_BENCH_DIR"
 
@@ -66,16 +65,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def web(workers: int = 2) -> Iterator[Server]:
-    """Granian as `manage.py serve` starts it, on a free port. Inside `engines()`."""
+def web() -> Iterator[Server]:
+    """The web server as `manage.py serve` starts it, on a free port. Inside `engines()`."""
     port = free_port()
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-            *("--no-ws", "--workers", str(workers), "--blocking-threads", "8", "--backpressure", "64"),
-            *("--log-level", "warning", "feedbackproject.wsgi:application"),
-        ]
-    )
+    process = subprocess.Popen(web_server.command("127.0.0.1", port))
     try:
         url = f"http://127.0.0.1:{port}"
         for _ in range(300):

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from feedbackproject import embedded
+from feedbackproject import embedded, web_server
 from feedbackproject.engine_account import EngineError
 from feedbackproject.engine_servers import EngineName
 from feedbackproject.supervisor import Child, Group, end_leftovers
@@ -96,14 +96,6 @@ class Command(BaseCommand):
 def _children(host: str, port: int) -> list[Child]:
     python = sys.executable
     cores = os.cpu_count() or 1
-    web = [
-        *(python, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--no-ws"),
-        *("--workers", os.environ.get("WEB_WORKERS") or str(max(2, cores)), "--respawn-failed-workers"),
-        # Each blocking thread keeps a database connection; what they cannot take waits in the backlog.
-        *("--blocking-threads", "8", "--backpressure", "64", "--workers-kill-timeout", "10"),
-        *("--log-level", "error"),  # no word about threads, which wait for the database more than they compute
-        "feedbackproject.wsgi:application",
-    ]
     # Who starts everything as root, in a container mostly, knows it.
     celery = [
         python,
@@ -120,7 +112,11 @@ def _children(host: str, port: int) -> list[Child]:
         # One more than cores: a long training run leaves room for the short tasks.
         *("--concurrency", os.environ.get("WORKER_PROCESSES") or str(cores + 1)),
     ]
-    return [Child("web", web), Child("worker", worker), Child("beat", [*celery, "beat", "--loglevel", "warning"])]
+    return [
+        Child("web", web_server.command(host, port)),
+        Child("worker", worker),
+        Child("beat", [*celery, "beat", "--loglevel", "warning"]),
+    ]
 
 
 @contextlib.contextmanager
