@@ -146,6 +146,14 @@ def test_a_correction_starts_from_the_model_and_shows_what_changed(bench: Bench)
     expect(area).not_to_be_focused()
 
 
+def test_a_correction_of_nothing_is_no_answer_until_something_is_written(bench: Bench) -> None:
+    bench.open({"kind": "text_correction"}, {"text": "A scan"})
+    assert bench.value() is None
+    assert bench.label() == "Enter the text"
+    bench.page.keyboard.type("Hello")
+    assert bench.value() == {"text": "Hello"}
+
+
 def test_a_preference_by_keys_and_by_clicking_a_side(bench: Bench) -> None:
     bench.open({"kind": "preference"}, {"text": "Explain", "a": "Short.", "b": [{"role": "user", "content": "Long."}]})
     for key, side in {"1": "a", "ArrowRight": "b", "t": "tie", "b": "both_bad", "ArrowLeft": "a"}.items():

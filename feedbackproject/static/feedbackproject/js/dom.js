@@ -28,5 +28,12 @@
 
   const titleOf = (labelClass) => labelClass.title || labelClass.key;
 
-  window.feedback.dom = { button, element, hasModifier, isField, isObject, kbd, plural, quoted, titleOf };
+  /** Bring a part into sight inside the list that scrolls; the page itself stays where it is. */
+  const scrollWithin = (list, part) => {
+    const [outer, inner] = [list.getBoundingClientRect(), part.getBoundingClientRect()];
+    if (inner.top < outer.top) list.scrollTop -= outer.top - inner.top;
+    else if (inner.bottom > outer.bottom) list.scrollTop += inner.bottom - outer.bottom;
+  };
+
+  window.feedback.dom = { button, element, hasModifier, isField, isObject, kbd, plural, quoted, scrollWithin, titleOf };
 })();

@@ -100,5 +100,16 @@
     container.dataset.kind = schema.kind ?? "";
   };
 
-  window.feedback.payload = { show };
+  /** Fetch the images of an item that is not shown yet, so that they are there when it is its turn. */
+  const prefetch = ({ payload }, schema = {}) => {
+    if (!isObject(payload)) return;
+    const nested = [...(Array.isArray(payload.columns) ? payload.columns : []), payload[schema.a ?? "a"], payload[schema.b ?? "b"]];
+    const own = schema.kind === "boxes" ? payload[schema.field ?? "image"] : payload.image;
+    for (const value of [own, ...nested.map((each) => each?.image)]) {
+      const url = isObject(value) ? value.url : value;
+      if (typeof url === "string" && /^(https?:\/\/|\/)\S+$/.test(url)) new Image().src = url;
+    }
+  };
+
+  window.feedback.payload = { prefetch, show };
 })();

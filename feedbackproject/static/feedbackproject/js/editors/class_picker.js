@@ -3,7 +3,7 @@
 (() => {
   "use strict";
 
-  const { element, hasModifier, titleOf } = window.feedback.dom;
+  const { element, hasModifier, scrollWithin, titleOf } = window.feedback.dom;
 
   const DIGITS = "1234567890";
   const MOST_WITHOUT_SEARCH = DIGITS.length;
@@ -25,6 +25,10 @@
     return worst;
   };
 
+  const write = (element, text) => {
+    if (element.textContent !== text) element.textContent = text;
+  };
+
   class ClassPicker {
     /** `onMove` hears of every new cursor, `onPick` of an option chosen by pointer, by its own key or by Enter in the search. */
     constructor({ root, classes, isMultiple = false, hasTones = false, label = "Classes", onMove, onPick }) {
@@ -42,7 +46,7 @@
       this.first = new Set();
       this.options = classes.map((each, index) => this.#option(each, index));
       this.byKey = new Map(this.options.map((option) => [option.key, option]));
-      this.visible = this.options;
+      this.visible = this.order = this.options;
       this.#build(root, label);
       this.filter();
     }
@@ -96,16 +100,18 @@
         .filter((each) => each.rank !== null)
         .sort((a, b) => a.rank - b.rank || a.index - b.index);
       this.visible = ranked.map((each) => each.option);
-      const shown = new Set(this.visible);
+      const shown = new Map(this.visible.map((option, index) => [option, index]));
       for (const option of this.options) {
-        option.element.hidden = !shown.has(option);
-        option.badge.textContent = "";
-      }
-      this.visible.forEach((option, index) => {
+        const index = shown.get(option);
         const digit = !this.digitsSearch && index < DIGITS.length ? DIGITS[index] : "";
-        option.badge.textContent = option.hotkey && !this.hasSearch ? option.hotkey.toUpperCase() : digit;
-      });
-      if (this.hasSearch) this.list.append(...this.visible.map((option) => option.element));
+        // With a thousand classes, only what differs may cost anything.
+        if (option.element.hidden !== (index === undefined)) option.element.hidden = index === undefined;
+        write(option.badge, option.hotkey && !this.hasSearch ? option.hotkey.toUpperCase() : digit);
+      }
+      if (this.hasSearch && this.visible.some((option, index) => option !== this.order[index])) {
+        this.list.prepend(...this.visible.map((option) => option.element));
+        this.order = [...this.visible, ...this.order.filter((option) => !shown.has(option))];
+      }
       this.list.classList.toggle("no-match", !this.visible.length);
       this.list.scrollTop = 0;
       this.moveTo(words.length ? this.visible[0] ?? null : null);
@@ -118,24 +124,27 @@
       return true;
     }
 
-    moveTo(option) {
+    /** `isSeen`: whoever moves it looks at it, so the page may scroll to show it. */
+    moveTo(option, isSeen = true) {
       this.cursor = option;
       for (const holder of [this.list, this.search]) {
         if (option) holder.setAttribute("aria-activedescendant", option.element.id);
         else holder.removeAttribute("aria-activedescendant");
       }
       this.#draw();
-      option?.element.scrollIntoView({ block: "nearest" });
+      if (option && this.hasSearch) scrollWithin(this.list, option.element);
+      else if (option && isSeen) option.element.scrollIntoView({ block: "nearest" });
       this.onMove?.();
     }
 
     #draw() {
       for (const each of this.options) {
         const isSelected = this.isMultiple ? this.checked.has(each.key) : each === this.cursor;
-        each.element.setAttribute("aria-selected", String(isSelected));
+        const isSuggested = this.suggested.has(each.key);
+        if (each.element.ariaSelected !== String(isSelected)) each.element.setAttribute("aria-selected", String(isSelected));
         each.element.classList.toggle("at-cursor", this.isMultiple && each === this.cursor);
-        each.element.classList.toggle("suggested", this.suggested.has(each.key));
-        each.mark.textContent = this.suggested.has(each.key) ? "suggested" : "";
+        each.element.classList.toggle("suggested", isSuggested);
+        write(each.mark, isSuggested ? "suggested" : "");
       }
     }
 

@@ -21,7 +21,7 @@
         hasTones: true,
         onPick: (option) => this.picked(option),
       });
-      this.list = element("ul", { class: "mark-list", "aria-label": `What is marked` });
+      this.list = element("ul", { class: "mark-list", "aria-label": "What is marked" });
       this.empty = element("p", { class: "editor-note mark-empty" });
       this.count = element("p", { class: "editor-note", "aria-live": "off" });
       this.nothing = button({ class: "button small" }, element("span", {}, "Nothing to mark"), " ", kbd("X"));
@@ -42,7 +42,7 @@
 
     draw() {
       const active = this.current?.class ?? this.armed;
-      if (!this.picker.isSearching) this.picker.moveTo(this.picker.byKey.get(active) ?? null);
+      if (!this.picker.isSearching) this.picker.moveTo(this.picker.byKey.get(active) ?? null, false);
       this.count.textContent = `${plural(this.marks.length, this.noun, this.nouns)}${this.isAccepting && this.marks.length ? " suggested" : ""}`;
       this.nothing.firstElementChild.textContent = this.marks.length ? "Clear all" : "Nothing to mark";
       this.nothing.setAttribute("aria-pressed", String(this.value !== null && !this.marks.length));
@@ -68,7 +68,8 @@
         remove.addEventListener("click", () => this.remove(mark));
         return element("li", { class: mark === this.current ? "is-current" : null }, select, remove);
       }));
-      this.list.querySelector(".is-current")?.scrollIntoView({ block: "nearest" });
+      const current = this.list.querySelector(".is-current");
+      if (current) dom.scrollWithin(this.list.parentElement, current);
     }
 
     titleOf(mark) {
@@ -160,7 +161,7 @@
 
     get wanted() {
       if (this.marks.length) return `Give each ${this.noun} a class`;
-      return `Mark something, or press X`;
+      return "Mark something, or press X";
     }
 
     summary(answer) {

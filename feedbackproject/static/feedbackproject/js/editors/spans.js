@@ -191,9 +191,11 @@
       if (!isExtending || this.anchor === null) this.anchor = to;
       const [first, last] = [Math.min(this.anchor, to), Math.max(this.anchor, to)];
       getSelection().removeAllRanges();
+      const hadCurrent = this.current !== null;
       this.current = null;
       this.selection = { start: words[first].start, end: words[last].end };
-      this.draw();
+      if (hadCurrent) this.draw();
+      else this.drawSurface();
       this.showSelection();
       const inside = this.marksAt(words[to].start);
       this.announce(`${this.offsets.slice(this.selection)}${inside.length ? `, in ${inside.map((mark) => this.titleOf(mark)).join(" and ")}` : ""}`);

@@ -27,8 +27,9 @@
     fill(answer, suggestion) {
       const source = this.payload[this.schema.source ?? "output"];
       this.original = typeof source === "string" ? source : suggestion?.text ?? "";
-      this.offered = suggestion?.text ?? this.original;
-      this.area.value = answer?.text ?? this.offered;
+      // Null: there is nothing to begin with, so nothing may be called right as it is.
+      this.offered = suggestion?.text ?? (typeof source === "string" ? source : null);
+      this.area.value = answer?.text ?? this.offered ?? "";
       this.area.scrollTop = 0;
       clearTimeout(this.soon);
       this.compare();
@@ -39,7 +40,8 @@
     }
 
     get value() {
-      return this.isTouched || this.start ? this.own : { text: this.offered };
+      if (this.isTouched || this.start) return this.own;
+      return this.offered === null ? null : { text: this.offered };
     }
 
     get isUnchanged() {
@@ -47,6 +49,7 @@
     }
 
     get confirmLabel() {
+      if (this.value === null) return this.wanted;
       if (this.isUnchanged) return "Right as it is";
       return this.isAccepting ? "Accept the suggested text" : "Save the correction";
     }

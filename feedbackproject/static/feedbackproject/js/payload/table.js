@@ -39,6 +39,7 @@
     }, readable(cell)))));
     const head = names && element("tr", {}, ...names.map((name) => element("th", { scope: "col", dir: "auto" }, readable(name))));
     const made = region(`Table, ${plural(rows.length, "row")}`, head, shown);
+    made.classList.add("payload-grid");
     if (rows.length > MOST_ROWS) made.append(element("p", { class: "muted small" }, `${plural(rows.length - MOST_ROWS, "more row")} not shown.`));
     return made;
   };
