@@ -475,7 +475,7 @@ def test_a_file_is_sent_watched_and_its_errors_downloaded(app_client: APIClient,
     assert told["rows_per_second"] > 0
     listed = app_client.get(URL).json()["results"]
     assert [each["id"] for each in listed] == [told["id"]]
-    file = app_client.get(f"{URL}/{told['id']}/errors.csv")
+    file: Any = app_client.get(f"{URL}/{told['id']}/errors.csv")
     text = b"".join(file.streaming_content).decode()
     assert file["Content-Type"].startswith("text/csv")
     assert text.splitlines()[0] == "row,key,code,message"
