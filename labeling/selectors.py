@@ -2,7 +2,7 @@
 
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -25,7 +25,7 @@ from labeling.models import (
     Project,
     Skip,
 )
-from labeling.probability import unpack
+from labeling.probability import joint_confidence, unpack
 
 
 def current_schema(project: Project) -> LabelSchema:
@@ -200,16 +200,7 @@ def suggestions_for(
         return {}
     scored = {task.pk: found for task in tasks if not task.is_audit and (found := _scores(task)) is not None}
     if label_schema.prediction_form == "confidence":
-        items = [task.item_id for task in tasks if task.pk in scored]
-        predictions = Prediction.objects.filter(item__in=items).values_list("item_id", "model_version_id", "answer")
-        answers = {(item, version): answer for item, version, answer in predictions if answer is not None}
-        return {
-            task.pk: Suggestion(answer, round(float(scores[0]), 4), (), version.name)
-            for task in tasks
-            if task.pk in scored
-            for version, scores in [scored[task.pk]]
-            if (answer := answers.get((task.item_id, version.pk))) is not None
-        }
+        return _answers_of_models([task for task in tasks if task.pk in scored], scored, label_schema)
     return {
         task_id: suggestion
         for task_id, (version, scores) in scored.items()
@@ -252,6 +243,30 @@ def why(task: AnnotationTask, label_schema: schema.AnySchema, *, shows_suggestio
     return f"The model says {name} ({scores[first]:.0%}); an answer shows whether it may be so sure."
 
 
+def _answers_of_models(
+    tasks: Sequence[AnnotationTask],
+    scored: Mapping[int, tuple[ModelVersion, NDArray[np.float32]]],
+    label_schema: schema.AnySchema,
+) -> dict[int, Suggestion]:
+    versions = {version.pk for version, _ in scored.values()}
+    predictions = Prediction.objects.filter(item__in=[task.item_id for task in tasks], model_version__in=versions)
+    answers = {
+        (item_id, version_id): answer
+        for item_id, version_id, answer in predictions.values_list("item_id", "model_version_id", "answer")
+    }
+    suggestions = {}
+    for task in tasks:
+        version, scores = scored[task.pk]
+        answer = answers.get((task.item_id, version.pk))
+        try:
+            # Schema and payload may have changed since the model said it, and what is confirmed must be valid.
+            label_schema.check_against(label_schema.parse_answer(answer), task.item.payload)
+        except schema.SchemaError:
+            continue
+        suggestions[task.pk] = Suggestion(answer, round(float(scores[0]), 4), (), version.name)
+    return suggestions
+
+
 def _of_classes(
     version: ModelVersion, scores: NDArray[np.float32], label_schema: schema.AnySchema
 ) -> Suggestion | None:
@@ -263,10 +278,9 @@ def _of_classes(
     best = np.argsort(-scores, kind="stable")[:_SHOWN_PROBABILITIES]
     shown = tuple((version.classes[index], round(float(scores[index]), 4)) for index in best)
     if label_schema.prediction_form == "independent":
-        # Of classes judged one by one: all of them right.
-        confidence = float(np.prod(np.maximum(scores, 1 - scores)))
-    else:
-        confidence = shown[0][1]
+        confidence = float(joint_confidence(scores[np.newaxis])[0])
+    elif not (confidence := max(known)):
+        return None  # all it has ever heard of is gone from the schema
     return Suggestion(answer, round(confidence, 4), shown, version.name)
 
 
