@@ -59,3 +59,42 @@ def test_markdown_is_shown_as_the_service_rendered_it(bench: Bench) -> None:
     expect(bench.page.locator("#payload em")).to_have_text("so")
     expect(bench.page.locator("#payload a")).to_have_attribute("rel", "noopener noreferrer nofollow")
     expect(bench.page.locator(".payload-column .payload-text")).to_have_text("**x**")
+
+
+def test_both_sides_of_a_comparison_may_be_markdown_or_a_conversation(bench: Bench) -> None:
+    payload = {
+        "a": {"markdown": "*so*"},
+        "b": [{"role": "assistant", "content": [{"type": "text", "text": "Hello"}]}],
+        "history": [{"role": "user", "content": "Hi"}],
+    }
+    bench.open({"kind": "preference"}, payload, rendered={"a": "<p><em>so</em></p>"})
+    expect(bench.page.get_by_role("region", name="A", exact=True).locator("em")).to_have_text("so")
+    expect(bench.page.get_by_role("region", name="B", exact=True).locator(".chat-assistant")).to_contain_text("Hello")
+    expect(bench.page.locator(".payload-titled .chat-user")).to_contain_text("Hi")
+
+
+def test_tables_have_the_columns_of_all_rows_and_scroll_inside(bench: Bench) -> None:
+    rows = [{"name": "A", "price": 3.5}, {"name": "B", "note": "x" * 60, **{f"more {n}": "words" for n in range(12)}}]
+    bench.page.set_viewport_size({"width": 360, "height": 800})
+    bench.open({"kind": "rating"}, {"table": rows})
+    expect(bench.page.get_by_role("columnheader")).to_have_count(15)
+    expect(bench.page.get_by_role("cell", name="3.5")).to_be_visible()
+    assert bench.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    bench.show({"table": [["name", "price"], ["A", 3.5]]})
+    expect(bench.page.get_by_role("columnheader")).to_have_text(["name", "price"])
+
+
+def test_an_image_is_enlarged_by_key_and_button(bench: Bench) -> None:
+    bench.open({"kind": "rating"}, {"image": {"url": png(600, 300), "alt": "A street"}})
+    image = bench.page.get_by_role("img", name="A street")
+    expect(image).to_be_visible()
+    before = image.bounding_box()
+    bench.page.locator(".image-viewport").focus()
+    bench.press("+", "+")
+    expect(bench.page.locator(".image-level")).to_have_text("200%")
+    after = image.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert after["width"] == pytest.approx(2 * before["width"], rel=0.01)
+    bench.page.get_by_role("button", name="Fit the image").click()
+    assert image.bounding_box() == before

@@ -51,7 +51,12 @@
     if (done.has("pixels")) done.add("pixel_max");
     draw("features", Array.isArray, (value) => features(value, fields.feature_names, !made.length));
     if (done.has("features")) done.add("feature_names");
-    const others = Object.entries(fields).filter(([key]) => !done.has(key));
+    const others = [];
+    for (const [name, value] of Object.entries(fields).filter(([key]) => !done.has(key))) {
+      const isMarkdown = isObject(value) && typeof value.markdown === "string";
+      if (isMarkdown || isChat(value)) made.push(titled(name, whole(value, rendered, `${path}${name}`)));
+      else others.push([name, value]);
+    }
     if (others.length) made.push(pairs(others, ["Field", "Value"]));
     return made;
   };
@@ -62,6 +67,8 @@
     if (isTable(value)) return [table(value)];
     return isObject(value) ? parts(value, rendered, `${path}.`) : [text(value, path)];
   };
+
+  const titled = (title, content) => element("section", { class: "payload-titled" }, element("h3", { class: "muted small", dir: "auto" }, title), ...content);
 
   const columns = (each) => element("div", { class: "payload-columns" }, ...each.map(({ title, name, content }) => (
     element("section", { class: "payload-column", "data-side": name, "aria-label": title },
