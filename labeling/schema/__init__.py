@@ -31,6 +31,7 @@ __all__ = [
     "LabelClass",
     "Numeric",
     "PredictionForm",
+    "Rating",
     "SchemaError",
     "SingleChoice",
     "definition_of",

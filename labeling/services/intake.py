@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from labeling import news, probability, selectors
 from labeling.errors import Conflict, InvalidInput
 from labeling.models import ModelVersion, Project
+from labeling.schema import Rating
 from labeling.services import bulk, score_arrays
 from labeling.services.recording import IntakeReport, ItemRecorder, OnConflict, PredictionRecorder
 
@@ -60,7 +61,7 @@ def register_model_version(
     artifact: str = "",
 ) -> ModelVersion:
     """Make a model version known; predictions name it. Its classes are some or all of the label schema's, in the order
-    of the probabilities to come.
+    of the probabilities to come; of a rating all, in the order of the levels.
 
     The first version that an app registers is the model it has deployed, hence the champion. Locks the project.
     Raises InvalidInput `invalid_classes` or `unknown_class`, Conflict `model_version_exists`.
@@ -153,7 +154,8 @@ def _validate_name(name: str) -> None:
 
 
 def _validate_classes(project: Project, classes: Sequence[str]) -> None:
-    known = set(selectors.parsed_schema(project).class_keys)
+    label_schema = selectors.parsed_schema(project)
+    known = set(label_schema.class_keys)
     if not classes or len(set(classes)) != len(classes):
         raise InvalidInput(
             "Classes are one or more, each named once.", code="invalid_classes", fields={"classes": "empty or repeated"}
@@ -161,4 +163,11 @@ def _validate_classes(project: Project, classes: Sequence[str]) -> None:
     if unknown := [key for key in classes if key not in known]:
         raise InvalidInput(
             f"The label schema has no class “{unknown[0]}”.", code="unknown_class", fields={"classes": unknown[0]}
+        )
+    if isinstance(label_schema, Rating) and tuple(classes) != label_schema.class_keys:
+        # How far apart two columns are is part of what a rating's probabilities say.
+        raise InvalidInput(
+            "A rating is predicted by all of its levels, in their order.",
+            code="invalid_classes",
+            fields={"classes": ", ".join(label_schema.class_keys)},
         )

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
-from labeling.models import Item, ModelVersion, PoolEntry, Prediction, Project
+from labeling.models import ApiKey, Item, ModelVersion, PoolEntry, Prediction, Project
 from labeling.probability import unpack
 from labeling.schema import KINDS, JSONValue
 from labeling.services import api_keys, intake, projects
@@ -40,7 +40,7 @@ def project_of(kind: str, owner: User) -> tuple[Project, APIClient]:
     """A project of this kind with the champion m1, and a client with its key."""
     project = projects.create(slug="kinds", name="Kinds", kind=kind, definition=DEFINITIONS[kind], by=owner)
     client = APIClient()
-    key = api_keys.create(project, name="app", kind=api_keys.ApiKey.Kind.SECRET, by=owner).key
+    key = api_keys.create(project, name="app", kind=ApiKey.Kind.SECRET, by=owner).key
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
     return project, client
 
@@ -78,6 +78,14 @@ def test_a_version_that_answers_has_no_other_columns(kind: str, owner: User) -> 
     project, client = project_of(kind, owner)
     answer = register(client, classes=["a", "b"])
     assert (answer.status_code, answer.json()["code"]) == (400, "unknown_class")
+    assert not ModelVersion.objects.filter(project=project).exists()
+
+
+@pytest.mark.parametrize("classes", [["1", "2"], ["3", "2", "1"], ["1", "3"]])
+def test_a_rating_is_predicted_by_its_levels_in_order(classes: list[JSONValue], owner: User) -> None:
+    project, client = project_of("rating", owner)
+    answer = register(client, classes=classes)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_classes")
     assert not ModelVersion.objects.filter(project=project).exists()
 
 
