@@ -6,7 +6,7 @@ has one part: the key, a segment, the label, something of a prediction, or else 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -20,6 +20,7 @@ from labeling.wire import RowError
 PROBABILITY_PREFIX: Final = "prob."
 SEGMENT_PREFIX: Final = "segment."
 LABEL_IMPORT_KEY: Final = "label"
+IMAGE_COLUMN: Final = "image"
 _ROW_FIELDS: Final = frozenset({"key", "payload", "segments", "prediction"})
 _PREDICTION_FIELDS: Final = (
     "model_version",
@@ -36,7 +37,8 @@ _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 class ColumnsMapper:
-    """`class_names` tells what integers in a column stand for; with `has_images`, paths may name files of the archive."""
+    """`class_names` tells what integers in a column stand for, `has_image` which paths name an image that came along
+    (None where none can)."""
 
     def __init__(
         self,
@@ -44,12 +46,12 @@ class ColumnsMapper:
         options: Options,
         *,
         class_names: Mapping[str, tuple[str, ...]] | None = None,
-        has_images: bool = False,
+        has_image: Callable[[str], bool] | None = None,
     ) -> None:
         self._schema = schema
         self._options = options
         self._class_names = class_names if class_names is not None else {}
-        self._has_images = has_images
+        self._has_image = has_image
         self._key = options.key or DEFAULT_KEY
 
     def map(self, row: RawRow) -> MappedRow:
@@ -212,8 +214,14 @@ class ColumnsMapper:
                 elif isinstance(path, str):
                     mapped.images[name] = path
                 payload[name] = path if isinstance(path, str) else "image"
-            elif isinstance(value, str) and self._has_images and _is_image_path(value):
+            elif isinstance(value, str) and self._is_image(name, value):
                 mapped.images[name] = value
+
+    def _is_image(self, column: str, text: str) -> bool:
+        """A path of the archive; of the column for images also one that the archive turns out to lack."""
+        if self._has_image is None or not _is_image_path(text):
+            return False
+        return column == IMAGE_COLUMN or self._has_image(text)
 
 
 def _is_image_path(text: str) -> bool:

@@ -54,6 +54,9 @@ class HuggingFaceFolder:
         if number == 0:
             raise FileError("no_data_files", "The archive has no data files (.jsonl, .csv, .parquet) and no images.")
 
+    def has_image(self, path: str) -> bool:
+        return path in self._entries
+
     def open_image(self, path: str) -> IO[bytes] | None:
         """By its path in the archive; `rows` has made it one."""
         info = self._entries.get(path)

@@ -39,7 +39,12 @@ def open_reader(file_format: str, file: IO[bytes], limits: Limits, options: Opti
 def mapper_for(file_format: str, reader: Reader, schema: AnySchema, options: Options) -> Mapper:
     if file_format == "label_studio":
         return LabelStudioMapper(schema, options)
-    return ColumnsMapper(schema, options, class_names=reader.class_names, has_images=file_format == "hugging_face")
+    return ColumnsMapper(
+        schema,
+        options,
+        class_names=reader.class_names,
+        has_image=reader.has_image if file_format == "hugging_face" else None,
+    )
 
 
 def detect(name: str, head: bytes) -> str:

@@ -97,6 +97,10 @@ class Reader(Protocol):
         """How far into the file reading has come."""
         ...
 
+    def has_image(self, path: str) -> bool:
+        """Whether an image of that path lies in the same archive."""
+        ...
+
     def open_image(self, path: str) -> IO[bytes] | None:
         """An image that lies in the same archive; None if there is none of that path."""
         ...
@@ -116,6 +120,9 @@ class SingleFile(ABC):
     @property
     def done_bytes(self) -> int:
         return self._file.tell()
+
+    def has_image(self, path: str) -> bool:
+        return False
 
     def open_image(self, path: str) -> IO[bytes] | None:
         return None

@@ -177,6 +177,18 @@ def test_options_that_are_none_are_refused(value: object) -> None:
         parse(value)
 
 
+def test_only_images_of_the_archive_are_taken_from_it() -> None:
+    mapper = ColumnsMapper(CHOICE, Options(), has_image=lambda path: path == "a/1.png")
+    fields: dict[str, Any] = {
+        "image": "lost.png",
+        "photo": "a/1.png",
+        "text": "see 2.png",
+        "other": "https://example.org/3.png",
+    }
+    assert mapper.map(RawRow(0, fields)).images == {"image": "lost.png", "photo": "a/1.png"}
+    assert mapped(fields).images == {}
+
+
 def test_a_row_without_anything_to_show_is_refused() -> None:
     assert refusal({"key": "a", "label": "spam"}) == "empty_row"
     assert refusal({"key": "a"}, payload=["text"]) == "missing_column"
