@@ -26,7 +26,7 @@
       this.isClaiming = false;
       this.isUndoing = false;
       this.api = new TaskApi({ base: config.api_url, csrfToken: config.csrf_token });
-      this.drafts = new Drafts({ save: (taskId, draft) => this.api.draft(taskId, draft) });
+      this.drafts = new Drafts({ person: config.person, save: (taskId, draft) => this.api.draft(taskId, draft) });
       this.outbox = new Outbox({
         api: this.api,
         held: HELD,
@@ -84,7 +84,9 @@
       const waiting = this.outbox.entries.map((entry) => entry.task.id);
       const known = new Set([...this.done, ...waiting, ...this.held.map((task) => task.id)]);
       const hadTask = this.task !== null;
-      this.held.push(...answer.tasks.filter((task) => !known.has(task.id)));
+      const added = answer.tasks.filter((task) => !known.has(task.id));
+      this.held.push(...added);
+      for (const task of added) payload.prefetch(task.item, this.config.schema);
       this.counts = answer.counts;
       this.showProgress();
       if (this.held.some((task) => task.label_schema_version !== this.config.label_schema_version)) this.reload();
@@ -260,7 +262,7 @@
         const answer = await this.api.undo(last?.annotationId ?? null);
         this.given.pop();
         this.counts = { ...this.counts, answered_today: Math.max(0, this.counts.answered_today - 1), open: this.counts.open + 1 };
-        if (answer.task) this.comeBack(answer.task, { answer: answer.undone, comment: last?.comment ?? "" });
+        if (answer.task) this.comeBack(answer.task, { comment: "", ...last, answer: answer.undone });
         else this.say("undone", "Taken back. Somebody else is at the item now.");
         this.showProgress();
       } catch (error) {
@@ -282,7 +284,7 @@
     sent(entry, answer) {
       if (entry.kind === "submit") {
         this.say("saved", `Saved ${quoted(entry.title)}`);
-        if (answer) this.given.push({ annotationId: answer.annotation_id, comment: entry.body.comment });
+        if (answer) this.given.push({ annotationId: answer.annotation_id, comment: entry.body.comment, is_flagged: entry.body.is_flagged });
         if (this.given.length > REMEMBERED_ANSWERS) this.given.shift();
       } else this.say("saved", SkipMenu.SAID[entry.body.kind]);
       if (answer?.next) this.take(answer.next);
@@ -434,8 +436,10 @@
         return this.run(this.commands[event.code.replace(/^Key/, "").toLowerCase()] ?? this.commands[key.toLowerCase()], event);
       }
       if (this.task && this.editor.handleKey(event)) return true;
-      if (isField(target)) return false;
-      if (isCtrl) return key === "z" && this.run(this.commands.u, event);
+      // With nothing typed there is nothing that the search itself could take back.
+      const isUndo = isCtrl && key === "z" && (!isField(target) || (target === this.editor.picker?.search && target.value === ""));
+      if (isUndo) return this.run(this.commands.u, event);
+      if (isField(target) || isCtrl) return false;
       if (key === "Enter" && this.task) {
         const isControl = target.closest("a, button, summary") !== null;
         // A key held down must not answer the items that follow.

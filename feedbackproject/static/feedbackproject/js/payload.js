@@ -6,6 +6,9 @@
   const { element, isObject } = window.feedback.dom;
   const { chat, image, isChat, isGrid, isImage, isTable, pairs, pixels, readable, table } = window.feedback.views;
 
+  // Fields that are read rather than looked up.
+  const PROSE = new Set(["body", "context", "description", "document", "input", "instruction", "instructions", "prompt", "query", "question", "title"]);
+
   const number = (value) => (typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value);
 
   const text = (value, name = null) => element("p", { class: "payload-text", dir: "auto", "data-field": name }, readable(value));
@@ -54,7 +57,7 @@
     const others = [];
     for (const [name, value] of Object.entries(fields).filter(([key]) => !done.has(key))) {
       const isMarkdown = isObject(value) && typeof value.markdown === "string";
-      if (isMarkdown || isChat(value)) made.push(titled(name, whole(value, rendered, `${path}${name}`)));
+      if (isMarkdown || isChat(value) || (PROSE.has(name.toLowerCase()) && typeof value === "string")) made.push(titled(name, whole(value, rendered, `${path}${name}`)));
       else others.push([name, value]);
     }
     if (others.length) made.push(pairs(others, ["Field", "Value"]));

@@ -15,6 +15,12 @@
     }
   }
 
+  // Browsers refuse to keep more than 64 KB alive, all requests of a page together.
+  const MOST_KEPT_ALIVE_BYTES = 16 * 1024;
+
+  /** Logging in again, in another tab, changes the token; the cookie has the one that counts. */
+  const currentToken = (fallback) => /(?:^|;\s*)csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? fallback;
+
   class TaskApi {
     constructor({ base, csrfToken }) {
       this.base = base;
@@ -23,13 +29,16 @@
 
     async call(path, body = {}, options = {}) {
       let response;
+      const content = JSON.stringify(body);
+      const isSmall = new Blob([content]).size <= MOST_KEPT_ALIVE_BYTES;
       try {
         response = await fetch(this.base + path, {
           method: "POST",
           credentials: "same-origin",
-          headers: { "Content-Type": "application/json", "Accept": "application/json", "X-CSRFToken": this.csrfToken },
-          body: JSON.stringify(body),
+          headers: { "Content-Type": "application/json", "Accept": "application/json", "X-CSRFToken": currentToken(this.csrfToken) },
+          body: content,
           ...options,
+          keepalive: Boolean(options.keepalive) && isSmall,
         });
       } catch {
         throw new ApiError("The service cannot be reached.");
@@ -44,7 +53,7 @@
     next(limit) { return this.call("tasks/next", { limit }); }
     undo(annotationId) { return this.call("tasks/undo", { annotation_id: annotationId }); }
     extend(taskIds) { return this.call("tasks/extend", { task_ids: taskIds }); }
-    draft(taskId, draft) { return this.call(`tasks/${taskId}/draft`, draft, { method: "PUT" }); }
+    draft(taskId, draft) { return this.call(`tasks/${taskId}/draft`, draft, { method: "PUT", keepalive: true }); }
     edit(annotationId, body) { return this.call(`annotations/${annotationId}/edit`, body); }
     // The browser finishes what is kept alive, even when the page is gone.
     release(taskId) { return this.call(`tasks/${taskId}/release`, {}, { keepalive: true }); }

@@ -7,8 +7,9 @@
   const KEPT_DAYS = 14;
 
   class Drafts {
-    /** `save(taskId, draft)` sends one to the service. */
-    constructor({ save }) {
+    /** `save(taskId, draft)` sends one to the service. `person`: whose drafts they are, where several share a browser. */
+    constructor({ person, save }) {
+      this.prefix = `${PREFIX}${person}:`;
       this.save = save;
       this.pending = null;
       this.timer = 0;
@@ -27,7 +28,7 @@
       const version = Math.max(this.#read(task.id)?.version ?? 0, task.draft?.version ?? 0) + 1;
       const draft = { answer, comment, version };
       try {
-        localStorage.setItem(PREFIX + task.id, JSON.stringify({ ...draft, at: Date.now() }));
+        localStorage.setItem(this.prefix + task.id, JSON.stringify({ ...draft, at: Date.now() }));
       } catch { /* Full or forbidden: the service's copy has to do. */ }
       this.pending = { task, draft };
       clearTimeout(this.timer);
@@ -51,12 +52,12 @@
         clearTimeout(this.timer);
         this.pending = null;
       }
-      localStorage.removeItem(PREFIX + task.id);
+      localStorage.removeItem(this.prefix + task.id);
     }
 
     #read(taskId) {
       try {
-        return JSON.parse(localStorage.getItem(PREFIX + taskId));
+        return JSON.parse(localStorage.getItem(this.prefix + taskId));
       } catch {
         return null;
       }
@@ -65,7 +66,8 @@
     #forgetOld() {
       const oldest = Date.now() - KEPT_DAYS * 86400000;
       for (const key of Object.keys(localStorage)) {
-        if (key.startsWith(PREFIX) && !(this.#read(key.slice(PREFIX.length))?.at >= oldest)) localStorage.removeItem(key);
+        if (!key.startsWith(this.prefix)) continue;
+        if (!(this.#read(key.slice(this.prefix.length))?.at >= oldest)) localStorage.removeItem(key);
       }
     }
   }

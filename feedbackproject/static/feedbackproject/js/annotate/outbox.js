@@ -14,9 +14,9 @@
 
   class Outbox {
     /**
-     * `held`: so many tasks the page wants to hold. `storageKey`: under which this browser keeps what is not sent yet, so that
-     * a closed page loses nothing. `onSent(entry, answer)`, `onRefused(entry, error)`, `onChange()`
-     * after every change of the line.
+     * `held`: so many tasks the page wants to hold. `storageKey`: under which this browser keeps what is not sent yet, each
+     * answer on its own, so that a closed page loses nothing and two pages do not overwrite each other's.
+     * `onSent(entry, answer)`, `onRefused(entry, error)`, `onChange()` after every change of the line.
      */
     constructor({ api, held, storageKey, onSent, onRefused, onChange }) {
       this.api = api;
@@ -47,8 +47,9 @@
     }
 
     add(entry) {
-      this.entries.push({ ...entry, attempts: 0 });
-      this.#keep();
+      const added = { ...entry, attempts: 0 };
+      this.entries.push(added);
+      this.#keep(added);
       this.onChange();
       if (!this.error) this.#drain();
     }
@@ -59,7 +60,7 @@
       // One that was tried may have arrived although its confirmation did not.
       if (!last || last.kind !== "submit" || last.attempts > 0) return null;
       this.entries.pop();
-      this.#keep();
+      this.#forget(last);
       if (this.isEmpty) this.#forgetError();
       this.onChange();
       return last;
@@ -87,20 +88,33 @@
       if (!this.isEmpty) this.retry();
     }
 
-    #keep() {
-      try {
-        if (this.isEmpty) localStorage.removeItem(this.storageKey);
-        else localStorage.setItem(this.storageKey, JSON.stringify(this.entries));
-      } catch { /* Full or forbidden: they are still held by the page. */ }
+    #key(entry) {
+      return `${this.storageKey}:${entry.task.id}`;
     }
 
-    /** Its attempts count: one that was sent as the page closed may have arrived. */
-    #restored() {
+    #keep(entry) {
+      const { kind, task, body, title } = entry;
+      // Of the task only what a later visit needs: payloads may be large, and there is room for few of them.
+      const kept = { kind, body, title, task: { id: task.id, item: { key: task.item.key } }, at: Date.now() };
       try {
-        return (JSON.parse(localStorage.getItem(this.storageKey)) ?? []).map((entry) => ({ ...entry, attempts: entry.attempts + 1 }));
-      } catch {
-        return [];
+        localStorage.setItem(this.#key(entry), JSON.stringify(kept));
+      } catch { /* Full or forbidden: it is still held by the page. */ }
+    }
+
+    #forget(entry) {
+      localStorage.removeItem(this.#key(entry));
+    }
+
+    /** What an earlier visit left behind. It counts as tried: sent as the page closed, it may have arrived. */
+    #restored() {
+      const kept = [];
+      for (const key of Object.keys(localStorage)) {
+        if (!key.startsWith(`${this.storageKey}:`)) continue;
+        try {
+          kept.push({ ...JSON.parse(localStorage.getItem(key)), attempts: 1 });
+        } catch { /* Not ours. */ }
       }
+      return kept.sort((a, b) => a.at - b.at);
     }
 
     #forgetError() {
@@ -123,7 +137,7 @@
           const answer = await this.api.send(entry, this.wanted());
           this.#forgetError();
           this.entries.shift();
-          this.#keep();
+          this.#forget(entry);
           this.onSent(entry, answer);
         } catch (error) {
           if (!(error instanceof ApiError)) throw error;
@@ -135,7 +149,7 @@
           }
           this.#forgetError();
           this.entries.shift();
-          this.#keep();
+          this.#forget(entry);
           // The first attempt had arrived, only its confirmation was lost.
           if (error.code === "already_answered" && entry.attempts > 1) this.onSent(entry, null);
           else this.onRefused(entry, error);

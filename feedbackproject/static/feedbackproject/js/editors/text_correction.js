@@ -14,7 +14,7 @@
       this.state = element("p", { class: "help", id: "correction-state" });
       this.diff = element("div", { class: "diff", dir: "auto", role: "group", tabindex: "0", "aria-label": "What was changed" });
       this.root.append(element("div", { class: "field" },
-        element("label", { for: "correction" }, "Correct the text"), this.area, this.state), this.diff);
+        element("label", { for: "correction" }, "Correct the text", ...(this.isCoarse ? [] : [element("span", { class: "optional" }, " – Ctrl+Enter gives the answer")])), this.area, this.state), this.diff);
       this.area.addEventListener("input", () => {
         this.start = null;
         this.isTouched = true;

@@ -8,6 +8,9 @@
 
   const ZOOMS = [1, 1.5, 2, 3, 4, 6, 8];
 
+  const MOST_ENLARGED = 4;
+  const LEAST_SHOWN = 240;
+
   const isImage = (value) => (typeof value === "string" && value.trim() !== "") || (isObject(value) && typeof value.url === "string");
 
   const isShowable = (address) => {
@@ -117,8 +120,11 @@
       if (!this.size) return;
       const { clientWidth, clientHeight } = this.viewport;
       if (!clientWidth || !clientHeight) return;
-      // Small images are enlarged, but not beyond what their pixels bear.
-      const scale = Math.min(clientWidth / this.size.width, clientHeight / this.size.height, 4) * this.zoom;
+      const { width, height } = this.size;
+      // Small images are enlarged, but not beyond what their pixels bear; tiny ones until there is something to see.
+      const most = Math.max(MOST_ENLARGED, LEAST_SHOWN / Math.max(width, height));
+      const scale = Math.min(clientWidth / width, clientHeight / height, most) * this.zoom;
+      this.image.classList.toggle("is-coarse", scale > MOST_ENLARGED);
       this.canvas.style.width = `${Math.max(1, Math.floor(this.size.width * scale))}px`;
       this.canvas.style.height = `${Math.max(1, Math.floor(this.size.height * scale))}px`;
     }
