@@ -1,12 +1,15 @@
 """Projects and label schemas over HTTP."""
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from rest_framework.test import APIClient
 
-from labeling.errors import Conflict
+from labeling.errors import Conflict, DomainError
 from labeling.models import ApiKey, LabelSchema, Membership, Project
 from labeling.schema import KINDS
 from labeling.services import api_keys, intake, projects
@@ -257,3 +260,33 @@ def test_settings_that_cannot_be_are_refused(
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     project.refresh_from_db()
     assert (project.name, project.image_origins, project.skill_segment) == ("Pets", [], "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_kind_and_a_model_version_that_arrive_at_once_agree(project: Project) -> None:
+    outcomes: dict[str, str] = {}
+    begin = threading.Barrier(2)
+
+    def attempt(name: str, call: Callable[[], object]) -> None:
+        begin.wait()
+        try:
+            call()
+            outcomes[name] = "done"
+        except DomainError as error:
+            outcomes[name] = error.code
+        finally:
+            connection.close()
+
+    calls: dict[str, Callable[[], object]] = {
+        "kind": lambda: projects.new_schema_version(project, kind="rating", definition={}, by=None),
+        "version": lambda: model_version(project),
+    }
+    threads = [threading.Thread(target=attempt, args=pair) for pair in calls.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes in (
+        {"kind": "done", "version": "unknown_class"},
+        {"kind": "schema_kind_fixed", "version": "done"},
+    )

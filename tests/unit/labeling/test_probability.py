@@ -1,3 +1,4 @@
+import itertools
 import re
 import struct
 
@@ -10,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from labeling.probability import (
     RowProblem,
     find_problems,
+    joint_confidence,
     normalise,
     pack,
     pack_many,
@@ -172,3 +174,39 @@ def test_the_vectorised_check_says_what_a_loop_over_values_says(
     is_bad, codes = find_problems(rows)
     assert codes.tolist() == expected
     assert is_bad.tolist() == [code != RowProblem.NONE for code in expected]
+
+
+# -- classes judged one by one -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ([0.9, 0.9, 0.9], RowProblem.NONE),
+        ([0.0, 0.0, 0.0], RowProblem.NONE),
+        ([1.0, 1.0, 1.0], RowProblem.NONE),
+        ([0.5, np.nan, 0.5], RowProblem.NOT_A_NUMBER),
+        ([0.5, -1e-9, 0.5], RowProblem.NEGATIVE),
+        ([0.5, 1.0 + 1e-9, 0.5], RowProblem.ABOVE_ONE),
+        ([0.5, np.inf, 0.5], RowProblem.ABOVE_ONE),
+        ([0.5, -np.inf, 0.5], RowProblem.NEGATIVE),
+    ],
+)
+def test_independent_probabilities_are_judged_without_a_sum(row: list[float], problem: RowProblem) -> None:
+    is_bad, problems = find_problems(np.array([row, [0.1, 0.2, 0.3]]), is_exclusive=False)
+    assert is_bad.tolist() == [problem != RowProblem.NONE, False]
+    assert problems.tolist() == [problem, RowProblem.NONE]
+
+
+@given(st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), max_size=5))
+def test_the_joint_confidence_is_the_chance_of_the_likeliest_set(rows: list[list[float]]) -> None:
+    """Checked by going through all sets of classes."""
+    joint = joint_confidence(np.array(rows, dtype=np.float64).reshape(-1, 3))
+    expected = [
+        max(
+            np.prod([p if is_in else 1 - p for p, is_in in zip(row, chosen, strict=True)])
+            for chosen in itertools.product([True, False], repeat=3)
+        )
+        for row in rows
+    ]
+    np.testing.assert_allclose(joint, expected, rtol=1e-12)
