@@ -30,16 +30,29 @@ class PendingEvidence(models.Model):
         return f"annotation {self.annotation_id} is not reflected yet"
 
 
+class NextChange(models.Func):
+    """The next number of a change to an accepted label, see `AcceptedLabel.change`."""
+
+    template = "nextval('datasets_label_change')"
+    output_field = models.BigIntegerField()
+
+
 class AcceptedLabel(models.Model):
     """The consensus over the evidence for one item. Append-only: a newer belief supersedes the row, never edits it."""
 
     class Method(models.TextChoices):
         TRUSTED_ANNOTATION = "trusted_annotation", "One annotation by a trusted role"
+        MAJORITY = "majority", "What most of several annotators said"
+        GROUND_TRUTH = "ground_truth", "An annotation that is marked as certainly right"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="accepted_labels", db_index=False)
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="accepted_labels")
     label_schema = models.ForeignKey(LabelSchema, on_delete=models.PROTECT, related_name="+")
-    label = models.CharField(max_length=100, help_text="Class key.")
+    label = models.CharField(max_length=100, blank=True, help_text="Class key; empty where an answer is not one class.")
+    answer = models.JSONField(help_text="In the form of the label schema's kind.")
+    change = models.BigIntegerField(
+        help_text="Grows with every label that is accepted or superseded; within a project in the order of the commits."
+    )
     probability = models.FloatField(help_text="Posterior probability of the label.")
     method = models.CharField(max_length=32, choices=Method)
     evidence = models.ManyToManyField(Annotation, related_name="accepted_labels", help_text="What the belief rests on.")
@@ -56,7 +69,8 @@ class AcceptedLabel(models.Model):
     class Meta:
         ordering = ["id"]
         indexes = [
-            models.Index(fields=["project", "id"], condition=Q(superseded_at__isnull=True), name="accepted_current")
+            models.Index(fields=["project", "id"], condition=Q(superseded_at__isnull=True), name="accepted_current"),
+            models.Index(fields=["project", "change"], name="accepted_by_change"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -69,12 +83,13 @@ class AcceptedLabel(models.Model):
                 condition=Q(propensity__isnull=True) | Q(propensity__gt=0, propensity__lte=1),
                 name="accepted_propensity_in_range",
             ),
-            models.CheckConstraint(condition=~Q(label=""), name="accepted_label_not_empty"),
-            models.CheckConstraint(condition=Q(method__in=["trusted_annotation"]), name="accepted_method_known"),
+            models.CheckConstraint(
+                condition=Q(method__in=["trusted_annotation", "majority", "ground_truth"]), name="accepted_method_known"
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.label} for item {self.item_id}"
+        return f"{self.label or 'an answer'} for item {self.item_id}"
 
 
 class Snapshot(models.Model):
@@ -126,7 +141,8 @@ class SnapshotRow(models.Model):
     item_key = models.CharField(max_length=200)
     payload = models.JSONField()
     segments = models.JSONField(default=dict)
-    label = models.CharField(max_length=100)
+    label = models.CharField(max_length=100, blank=True)
+    answer = models.JSONField(null=True, blank=True, help_text="Where the label's text does not say it all.")
     probability = models.FloatField()
     split = models.CharField(max_length=16, choices=Split)
     propensity = models.FloatField(null=True, blank=True)

@@ -1,15 +1,20 @@
 """Reads of beliefs and datasets that the services, edges and the apps above share."""
 
+import datetime as dt
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, FilteredRelation, Func, OuterRef, Q, QuerySet, TextField
+from django.db.models.fields.json import KeyTransform
 
 from datasets.errors import SnapshotNotFound
-from datasets.formats.row import DatasetRow
+from datasets.formats.row import DatasetRow, value_of
 from datasets.models import AcceptedLabel, PendingEvidence, Snapshot, SnapshotRow
 from labeling.models import AnnotationTask, Item, Membership, ModelVersion, PoolEntry, Prediction, Project
+from labeling.schema import JSONValue
 from labeling.splitting import AUDIT_RESERVE_END, Split
 
 TRUSTED_ROLES = (
@@ -22,6 +27,7 @@ TRUSTED_ROLES = (
 
 _ROWS_PER_READ = 250
 """Payloads may have up to a megabyte each, and a read is held in memory."""
+_CHANGES_PER_READ = 5_000
 
 
 @dataclass(frozen=True)
@@ -103,9 +109,16 @@ def _outcomes(labels: QuerySet[AcceptedLabel], model_version: ModelVersion) -> O
 
 
 def class_counts(project: Project) -> dict[str, int]:
-    """Number of current labels by class, the most frequent first; classes without any are missing."""
-    counts = current_labels(project).values("label").annotate(count=Count("pk")).order_by("-count", "label")
-    return {row["label"]: row["count"] for row in counts}
+    """Number of current labels by class, the most frequent first; classes without any are missing.
+
+    A label of several classes counts for each of them; one that names none, such as a text, for none.
+    """
+    labels = current_labels(project)
+    counts = Counter(dict(labels.exclude(label="").values_list("label").annotate(count=Count("pk")).order_by()))
+    each = Func(KeyTransform("choices", "answer"), function="jsonb_array_elements_text", output_field=TextField())
+    several = labels.filter(label="", answer__has_key="choices").annotate(choice=each)
+    counts.update(dict(several.values_list("choice").annotate(count=Count("pk")).order_by()))
+    return dict(sorted(counts.items(), key=lambda row: (-row[1], row[0])))
 
 
 def funnel(project: Project) -> Funnel:
@@ -144,12 +157,55 @@ def snapshot_rows(of: Snapshot, *, splits: Collection[Split] | None = None) -> I
     rows = SnapshotRow.objects.filter(snapshot=of).order_by("position")
     if splits is not None:
         rows = rows.filter(split__in=splits)
-    fields = ("item_key", "label", "probability", "split", "propensity", "is_audit", "payload", "segments", "position")
+    fields = (
+        "item_key", "label", "probability", "split", "propensity", "is_audit", "payload", "segments", "answer", "position",
+    )  # fmt: skip
     position = -1
     while piece := list(rows.filter(position__gt=position).values_list(*fields)[:_ROWS_PER_READ]):
-        for *values, _ in piece:
+        for *values, answer, _ in piece:
+            values.append(None if answer is None else value_of(answer))
             yield DatasetRow(*values)
         position = piece[-1][-1]
+
+
+# -- changes of labels ---------------------------------------------------------------------------------------------
+
+
+class LabelChange(NamedTuple):
+    """A label as it stands now, at its last change: when it was accepted, or when it was superseded or withdrawn."""
+
+    change: int
+    id: int
+    item_key: str
+    label: str
+    answer: JSONValue
+    probability: float
+    method: str
+    is_audit: bool
+    reason: str
+    propensity: float | None
+    accepted_at: dt.datetime
+    superseded_at: dt.datetime | None
+    payload: JSONValue = None
+    segments: JSONValue = None
+
+
+def label_changes(project: Project, *, since: int, with_payloads: bool) -> Iterator[LabelChange]:
+    """Every label that was accepted or superseded after the change `since`, in the order of the changes.
+
+    A change becomes visible after all that have a smaller number in the project. Reads piece by piece, as `snapshot_rows`:
+    what changes meanwhile comes at the end.
+    """
+    fields = [
+        "change", "pk", "item__key", "label", "answer", "probability", "method", "is_audit", "reason", "propensity",
+        "accepted_at", "superseded_at", *(["item__payload", "item__segments"] if with_payloads else []),
+    ]  # fmt: skip
+    size = _ROWS_PER_READ if with_payloads else _CHANGES_PER_READ
+    changes = AcceptedLabel.objects.filter(project=project).order_by("change").values_list(*fields)
+    while piece := list(changes.filter(change__gt=since)[:size]):
+        for row in piece:
+            yield LabelChange(*row)
+        since = piece[-1][0]
 
 
 # -- items with all that is known of them --------------------------------------------------------------------------

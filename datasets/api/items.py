@@ -79,6 +79,7 @@ class ItemLabelSerializer(serializers.ModelSerializer[AcceptedLabel]):
         fields = [
             "id",
             "label",
+            "answer",
             "label_schema_version",
             "probability",
             "method",

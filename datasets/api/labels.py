@@ -1,11 +1,14 @@
-"""GET /projects/{slug}/labels"""
+"""GET /projects/{slug}/labels, and what changed of them."""
 
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from datasets import selectors
-from datasets.api.serializers import AcceptedLabelSerializer, LabelFilters
+from datasets.api.serializers import AcceptedLabelSerializer, ChangesWanted, LabelFilters
+from datasets.services import export
 from labeling.access import Capability
 from labeling.edges import IdCursorPagination, ProjectView
 
@@ -38,3 +41,26 @@ class LabelList(ProjectView):
         paginator = self.pagination_class()
         page = paginator.paginate_queryset(labels, request, view=self)
         return paginator.get_paginated_response(AcceptedLabelSerializer(page, many=True).data)
+
+
+class LabelExport(ProjectView):
+    capabilities = {"GET": Capability.READ}
+
+    @extend_schema(
+        operation_id="labels_export",
+        summary="Export what changed",
+        parameters=[ChangesWanted],
+        responses={(200, "application/x-ndjson"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request, slug: str) -> StreamingHttpResponse:
+        """NDJSON, streamed: every label that was accepted or withdrawn after the change `since`, in the order of the changes.
+
+        Apply the lines in their order: `accepted` sets the label of an item, `withdrawn` takes away the label of that id. The
+        last line, `{"event": "end", "next": N}`, gives the `since` of the next call; a file without it is cut off.
+        """
+        wanted = ChangesWanted(data=request.query_params.dict())
+        wanted.is_valid(raise_exception=True)
+        lines = export.label_changes(
+            self.project, since=wanted.validated_data["since"], with_payloads=wanted.validated_data["payload"]
+        )
+        return StreamingHttpResponse(lines, content_type="application/x-ndjson", headers={"Cache-Control": "no-store"})

@@ -18,7 +18,7 @@ class AcceptedLabelSerializer(serializers.ModelSerializer[AcceptedLabel]):
     class Meta:
         model = AcceptedLabel
         fields = [
-            "id", "item_id", "item_key", "label", "label_schema_version", "probability", "method", "evidence",
+            "id", "item_id", "item_key", "label", "answer", "label_schema_version", "probability", "method", "evidence",
             "is_audit", "reason", "propensity", "accepted_at",
         ]  # fmt: skip
         read_only_fields = fields
@@ -35,6 +35,17 @@ class LabelFilters(serializers.Serializer[None]):
     label = serializers.CharField(  # type: ignore[assignment]  # a declared field; the metaclass keeps it apart from Field.label
         required=False, max_length=100, help_text="Class key."
     )
+
+
+class ChangesWanted(serializers.Serializer[None]):
+    since = serializers.IntegerField(
+        required=False,
+        default=0,
+        min_value=0,
+        max_value=2**63 - 1,
+        help_text="The `next` of the call before; 0 for all.",
+    )
+    payload = serializers.BooleanField(required=False, default=False, help_text="With payloads and segments.")
 
 
 class NewSnapshotSerializer(serializers.Serializer[None]):

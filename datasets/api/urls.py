@@ -4,6 +4,7 @@ from datasets.api import labels, snapshots
 
 urlpatterns = [
     path("projects/<slug:slug>/labels", labels.LabelList.as_view(), name="labels"),
+    path("projects/<slug:slug>/labels/export", labels.LabelExport.as_view(), name="labels-export"),
     path("projects/<slug:slug>/snapshots", snapshots.SnapshotList.as_view(), name="snapshots"),
     path("projects/<slug:slug>/snapshots/<int:number>", snapshots.SnapshotDetail.as_view(), name="snapshot"),
     path(

@@ -36,7 +36,7 @@ def _cells(row: DatasetRow) -> tuple[str, ...]:
     text = row.payload.get("text")
     return (
         row.key,
-        row.label,
+        row.said if isinstance(row.said, str) else _to_json(row.said),
         repr(row.probability),
         row.split,
         "" if row.propensity is None else repr(row.propensity),

@@ -24,7 +24,7 @@ def line(row: DatasetRow) -> bytes:
     """
     fields = {
         "key": row.key,
-        "label": row.label,
+        "label": row.said,
         "probability": row.probability,
         "split": row.split,
         "propensity": row.propensity,

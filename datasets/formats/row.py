@@ -10,6 +10,10 @@ from labeling.splitting import Split
 class DatasetRow:
     """A labelled item as it was when the snapshot was taken.
 
+    label
+        The class key; empty where an answer is not one class.
+    value
+        What was said, in its natural form: a list of classes, a number, a text, spans, boxes; None where the label says it.
     probability
         How sure the label is, in (0, 1].
     split
@@ -28,3 +32,20 @@ class DatasetRow:
     is_audit: bool
     payload: dict[str, JSONValue]
     segments: dict[str, JSONValue]
+    value: JSONValue = None
+
+    @property
+    def said(self) -> JSONValue:
+        """The label as a file holds it."""
+        return self.label if self.value is None else self.value
+
+
+def value_of(answer: JSONValue) -> JSONValue:
+    """The natural form of an answer: the one value in it, whatever its kind calls it.
+
+    >>> value_of({"choices": ["a", "b"]})
+    ['a', 'b']
+    """
+    if not isinstance(answer, dict) or len(answer) != 1:
+        raise ValueError(f"an answer has one field, not {answer!r}")
+    return next(iter(answer.values()))

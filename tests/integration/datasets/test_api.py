@@ -68,6 +68,7 @@ def test_labels_come_with_their_lineage(labelled: Project, app_client: APIClient
         "item_id": label.item_id,
         "item_key": "b",
         "label": "dog",
+        "answer": {"choice": "dog"},
         "label_schema_version": 1,
         "probability": 1.0,
         "method": "trusted_annotation",
