@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labeling.file_formats import registry
@@ -191,6 +191,7 @@ def test_a_header_that_says_nothing_is_refused(content: bytes) -> None:
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=20)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=8), st.sampled_from([",", ";", "\t", "|"]))
 def test_csv_gives_back_what_was_written(rows: list[tuple[str, str]], delimiter: str) -> None:
     out = io.StringIO()
@@ -215,6 +216,7 @@ JSON_OBJECTS = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(JSON_OBJECTS, max_size=6), st.integers(0, 3), st.booleans(), st.integers(1, 40))
 def test_an_array_is_cut_as_the_parser_would(rows: list[object], indent: int, is_ascii: bool, piece: int) -> None:
     content = json.dumps(rows, indent=indent or None, ensure_ascii=is_ascii).encode()
