@@ -10,7 +10,8 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from datasets.models import PendingEvidence
+from datasets.models import AcceptedLabel, PendingEvidence
+from datasets.services import accept
 from labeling.models import (
     Annotation,
     AnnotationTask,
@@ -226,6 +227,20 @@ def test_a_second_import_changes_nothing(kind: str, project: Project, owner: Use
     again = run(project, kind, owner)
     assert everything() == before
     assert (again.created_count, again.skipped_count, again.failed_count, again.annotation_count) == (0, 6, 1, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_imported_answers_become_accepted_labels(
+    kind: str, project: Project, owner: User, people: dict[str, User]
+) -> None:
+    take_over(project, kind, owner)
+    accept.accept_pending(project.pk, now=NOW)
+    labels = AcceptedLabel.objects.filter(project=project, superseded_at__isnull=True)
+    assert sorted(labels.values_list("item__key", flat=True)) == ["t-1", "t-2", "t-4", "t-7"]
+    before = list(labels.order_by("pk").values())
+    run(project, kind, owner)
+    accept.accept_pending(project.pk, now=NOW)
+    assert list(labels.order_by("pk").values()) == before
 
 
 def test_answers_that_come_later_join_those_that_were_there(
