@@ -8,7 +8,7 @@ import msgspec
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, JSONField, Value
 from django.utils import timezone
 
 from labeling import news, selectors
@@ -118,14 +118,17 @@ def save_draft(
     task = annotation_queue.lock(task_id, project)
     if task.state != AnnotationTask.State.OPEN:
         raise TaskClosed("This task is closed.")
-    if task.leased_to_id != annotator.pk:
+    # A page that is left sends its draft and gives the task back at once; either may arrive first.
+    if task.leased_to_id not in (None, annotator.pk):
         raise NotLeased("This task is not leased to you.")
     draft = Draft.objects.filter(task=task, annotator=annotator).first()
     if draft is None:
         draft = Draft(task=task, annotator=annotator, version=0)
     elif version <= draft.version:
         raise Conflict("A newer draft is there already.", code="draft_outdated", fields={"version": str(draft.version)})
-    draft.answer, draft.comment, draft.version, draft.updated_at = answer, comment, version, now
+    # A comment may come before the answer, and then it is JSON's null; None by itself would be the database's.
+    draft.answer = Value(None, JSONField()) if answer is None else answer
+    draft.comment, draft.version, draft.updated_at = comment, version, now
     draft.save()
     return draft
 

@@ -17,7 +17,8 @@ import redis
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from labeling.models import Project
@@ -97,9 +98,19 @@ def context(browser: Browser, live_server: LiveServer, complaints: Complaints) -
     context = browser.new_context(base_url=live_server.url, viewport={"width": 1280, "height": 800})
     context.set_default_timeout(WAIT_MS)
     context.on("page", complaints.watch)
+    on_their_way: set[Request] = set()
+    context.on("request", lambda request: on_their_way.add(request))
+    context.on("requestfinished", lambda request: on_their_way.discard(request))
+    context.on("requestfailed", lambda request: on_their_way.discard(request))
     yield context
     for page in context.pages:
-        page.goto("about:blank")  # a labeling page gives its tasks back when it is left
+        # A labeling page gives its tasks back when it is left; while it is still there, it can be told when that is done.
+        page.evaluate("() => { window.dispatchEvent(new PageTransitionEvent('pagehide')); }")
+        for _ in range(3_000):
+            if not on_their_way:
+                break
+            page.evaluate("0")  # lets events of the browser in
+        page.goto("about:blank")
     context.close()
     _wait_until_the_database_is_idle()
 
@@ -133,6 +144,14 @@ def log_in(page: Page, username: str) -> None:
     page.get_by_label("Password").fill(f"{username}-pass")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Projects", exact=True)).to_be_visible()
+
+
+def log_in_directly(context: BrowserContext, live_server: LiveServer, user: User) -> None:
+    """The session of a login without its page: for tests that are about something else."""
+    client = Client()
+    client.force_login(user)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live_server.url}])
 
 
 @pytest.fixture

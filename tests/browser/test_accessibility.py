@@ -6,9 +6,7 @@ from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.conf import settings
 from django.contrib.auth.models import User
-from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 from playwright.sync_api import BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
@@ -16,6 +14,7 @@ from pytest_django.live_server_helper import LiveServer
 from labeling.models import Annotation, Item, Project
 from labeling.services import annotation_queue, projects
 from labeling.services.annotation_queue import NewTask
+from tests.browser.conftest import log_in_directly
 from tests.factories import digits, kinds
 from tests.factories import sampling as factory
 from tests.factories.datasets import accepted
@@ -44,13 +43,6 @@ def address(name: str, project: Project, item: Item) -> str:
         return reverse(name, args=[project.slug, item.pk])
     without_project = {"login", "account", "projects", "new_project"}
     return reverse(name, args=[] if name in without_project else [project.slug])
-
-
-def log_in(context: BrowserContext, live_server: LiveServer, user: User) -> None:
-    client = Client()
-    client.force_login(user)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
-    context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live_server.url}])
 
 
 def shown(node: dict[str, Any]) -> str:
@@ -99,7 +91,7 @@ def test_no_page_of_a_manager_has_serious_findings(
 ) -> None:
     page.goto("/login/")
     found = list(in_both_schemes(page))
-    log_in(context, live_server, owner)
+    log_in_directly(context, live_server, owner)
     for name in sorted(page_names() - {"login"}):
         response = page.goto(address(name, *lived_in))
         assert response is not None
@@ -115,8 +107,8 @@ def test_no_page_of_an_annotator_has_serious_findings(
     annotator = User.objects.create_user("annotator", password="annotator-pass")
     projects.set_member(lived_in[0], username="annotator", role="annotator", by=owner)
     Annotation.objects.update(annotator=annotator)
-    log_in(context, live_server, annotator)
-    found = []
+    log_in_directly(context, live_server, annotator)
+    found: list[str] = []
     for name in sorted(FOR_ANNOTATORS):
         page.goto(address(name, *lived_in))
         settle(page)
@@ -132,8 +124,8 @@ def test_no_task_type_has_serious_findings(
     page: Page, context: BrowserContext, live_server: LiveServer, owner: User
 ) -> None:
     annotator = User.objects.create_user("annotator", password="annotator-pass")
-    log_in(context, live_server, annotator)
-    found = []
+    log_in_directly(context, live_server, annotator)
+    found: list[str] = []
     for kind in kinds.DEFINITIONS:
         project = kinds.project(kind, annotator=annotator)
         page.goto(f"/projects/{project.slug}/annotate/")

@@ -54,7 +54,7 @@ def _confirm(page: Page) -> None:
 def test_enter_accepts_the_suggestion_when_nothing_is_chosen(owner_page: Page, ready_digits: Project) -> None:
     AnnotationTask.objects.filter(is_audit=True).update(priority=-1)
     _open(owner_page, "digits")
-    suggested = owner_page.locator("#suggested-class").inner_text()
+    suggested = owner_page.locator("#suggested").inner_text()
     expect(owner_page.locator("#confirm")).to_contain_text(f"Accept “{suggested}”")
     _confirm(owner_page)
     annotation = Annotation.objects.get()
@@ -136,6 +136,7 @@ def test_commands_beside_the_search_field(owner_page: Page, many_classes: Projec
     page = owner_page
     first = _open(page, "many")
     page.keyboard.press("Alt+s")
+    page.keyboard.press("2")
     expect(page.locator("#item-key")).not_to_have_text(first)
     second = page.locator("#item-key").inner_text()
     page.keyboard.press("1")
@@ -147,6 +148,7 @@ def test_commands_beside_the_search_field(owner_page: Page, many_classes: Projec
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     page.keyboard.press("s")
+    page.keyboard.press("2")
     expect(page.locator("#item-key")).not_to_have_text(second)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()

@@ -38,8 +38,9 @@ def test_label_snapshot_train_promote_and_see_the_queue_follow_the_new_model(
     expect(page.locator("#item-key")).to_have_text(last)
 
     page.keyboard.press("s")
+    page.keyboard.press("2")
     expect(page.locator("#item-key")).not_to_have_text(last)
-    expect(page.locator("#saved")).to_contain_text("Skipped")
+    expect(page.locator("#saved")).to_contain_text("Left to somebody else")
     assert Skip.objects.get().task.item.key == last
     assert Annotation.objects.filter(withdrawn_at__isnull=True, annotator=owner).count() == 10
     assert Annotation.objects.filter(withdrawn_at__isnull=False).count() == 1

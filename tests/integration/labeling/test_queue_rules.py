@@ -420,7 +420,17 @@ def test_an_older_draft_never_wins(project: Project, annotator: User) -> None:
     assert task.drafts.get().answer == {"choice": "new"}
 
 
-def test_a_draft_needs_the_lease_and_an_open_task(project: Project, annotator: User, reviewer: User) -> None:
+def test_a_draft_may_be_a_comment_only_and_arrive_after_the_release(project: Project, annotator: User) -> None:
+    (task,) = make.queue(project, 1)
+    claim(project, annotator)
+    annotation_queue.release(task.pk, annotator=annotator, now=NOW)
+    answers.save_draft(project, task.pk, annotator=annotator, answer=None, comment="Why?", version=1, now=NOW)
+    (again,) = annotation_queue.claim(project, annotator=annotator, now=NOW)
+    assert again.own_draft is not None
+    assert (again.own_draft.answer, again.own_draft.comment) == (None, "Why?")
+
+
+def test_a_draft_is_refused_while_another_has_the_task_and_when_it_is_closed(project: Project, annotator: User, reviewer: User) -> None:
     (task,) = make.queue(project, 1)
     claim(project, annotator)
     with pytest.raises(DomainError) as caught:

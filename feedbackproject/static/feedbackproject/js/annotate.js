@@ -11,6 +11,8 @@
   const PACE_OVER = 20;
   const SPOKEN_CHARACTERS = 300;
   const REMEMBERED_ANSWERS = 100;
+  const LEFT_BEHIND = "left-behind";
+  const MOST_TRIES = 20;
 
   const by = (id) => document.getElementById(id);
 
@@ -54,7 +56,19 @@
       this.showOutbox();
       setInterval(() => this.showProgress(), 15000);
       if (config.edit) this.openEdit(config.edit);
-      else if (this.outbox.isEmpty) this.claim();
+      else this.begin();
+    }
+
+    async begin() {
+      // After a reload, what the page before gave back may still be on its way to the service; it must not undo our claim.
+      let left = JSON.parse(sessionStorage.getItem(LEFT_BEHIND) ?? "[]");
+      sessionStorage.removeItem(LEFT_BEHIND);
+      try {
+        for (let tries = 0; left.length && tries < MOST_TRIES; tries += 1) ({ task_ids: left } = await this.api.extend(left));
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+      }
+      if (this.outbox.isEmpty) this.claim();
       else this.outbox.resume();
     }
 
@@ -481,7 +495,9 @@
       window.addEventListener("pagehide", () => {
         this.drafts.flush();
         this.outbox.leave();
-        for (const task of this.held.splice(0)) if (!task.edits) this.api.release(task.id).catch(() => {});
+        const leaving = this.held.splice(0).filter((task) => !task.edits).map((task) => task.id);
+        if (leaving.length) sessionStorage.setItem(LEFT_BEHIND, JSON.stringify(leaving));
+        for (const taskId of leaving) this.api.release(taskId).catch(() => {});
       });
       window.addEventListener("pageshow", (event) => {
         if (event.persisted) this.claim();

@@ -25,7 +25,9 @@
     }
 
     keep(task, answer, comment) {
-      const version = Math.max(this.#read(task.id)?.version ?? 0, task.draft?.version ?? 0) + 1;
+      const before = Math.max(this.#read(task.id)?.version ?? 0, task.draft?.version ?? 0);
+      const version = before + 1;
+      if (answer === null && comment === "" && before === 0) return;
       const draft = { answer, comment, version };
       try {
         localStorage.setItem(this.prefix + task.id, JSON.stringify({ ...draft, at: Date.now() }));
