@@ -9,9 +9,13 @@ from labeling.models import (
     AnnotationTask,
     AnnotatorDay,
     ApiKey,
+    Draft,
     IdempotentRequest,
+    ImportJob,
+    ImportRowError,
     Item,
     LabelSchema,
+    MediaFile,
     Membership,
     ModelVersion,
     PoolEntry,
@@ -39,7 +43,7 @@ class ProjectAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     list_display = ["name", "slug", "created_at", "queue_paused_at"]
     search_fields = ["name", "slug"]
     raw_id_fields = ["created_by"]
-    readonly_fields = ["slug"]
+    readonly_fields = ["slug", "image_origins"]  # origins are checked by the service, as they go into a header
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a project begins with a label schema and an owner: see labeling.services.projects
@@ -122,7 +126,16 @@ class AnnotationAdmin(FactAdmin):
 
 @admin.register(Skip)
 class SkipAdmin(FactAdmin):
-    list_display = ["id", "task_id", "annotator", "reason", "created_at"]
+    list_display = ["id", "task_id", "annotator", "kind", "reason", "until", "created_at"]
+    list_filter = ["kind"]
+    list_select_related = ["annotator"]
+    search_fields = ["annotator__username"]
+    ordering = ["-id"]
+
+
+@admin.register(Draft)
+class DraftAdmin(FactAdmin):
+    list_display = ["id", "task_id", "annotator", "version", "updated_at"]
     list_select_related = ["annotator"]
     search_fields = ["annotator__username"]
     ordering = ["-id"]
@@ -141,4 +154,28 @@ class IdempotentRequestAdmin(FactAdmin):
     list_display = ["project", "endpoint", "key", "status", "created_at"]
     list_select_related = ["project"]
     search_fields = ["=key"]
+    ordering = ["-id"]
+
+
+@admin.register(ImportJob)
+class ImportJobAdmin(FactAdmin):
+    list_display = ["file_name", "project", "format", "state", "position", "failed_count", "created_at"]
+    list_filter = ["state", "format"]
+    list_select_related = ["project"]
+    search_fields = ["file_name", "project__slug"]
+    ordering = ["-id"]
+
+
+@admin.register(ImportRowError)
+class ImportRowErrorAdmin(FactAdmin):
+    list_display = ["job_id", "row", "key", "code", "message"]
+    search_fields = ["=key", "=code"]
+    ordering = ["-id"]
+
+
+@admin.register(MediaFile)
+class MediaFileAdmin(FactAdmin):
+    list_display = ["file_name", "project", "content_type", "size", "created_at"]
+    list_select_related = ["project"]
+    search_fields = ["file_name", "=sha256", "project__slug"]
     ordering = ["-id"]

@@ -10,7 +10,19 @@ from django.test import Client
 from django.urls import reverse
 
 from labeling import models, selectors
-from labeling.models import Annotation, AnnotationTask, AnnotatorDay, IdempotentRequest, Item, Project, Skip
+from labeling.models import (
+    Annotation,
+    AnnotationTask,
+    AnnotatorDay,
+    Draft,
+    IdempotentRequest,
+    ImportJob,
+    ImportRowError,
+    Item,
+    MediaFile,
+    Project,
+    Skip,
+)
 from labeling.services import intake
 from tests.factories.labeling import item_row, model_version, prediction_part
 
@@ -27,6 +39,13 @@ def everything(project: Project, owner: User, secret_key: str) -> None:
     schema = selectors.current_schema(project)
     Annotation.objects.create(task=task, item=item, annotator=owner, label_schema=schema, answer={"choice": "cat"})
     Skip.objects.create(task=task, annotator=owner)
+    Draft.objects.create(task=task, annotator=owner, answer={"choice": "cat"})
+    job = ImportJob.objects.create(project=project, format="csv", file_name="<script>.csv", stored_as="imports/1.csv")
+    ImportRowError.objects.create(job=job, row=0, code="invalid_key", message="<script>")
+    MediaFile.objects.create(
+        project=project, sha256="0" * 64, file_name="<script>", stored_as="media/0", content_type="image/png", size=1,
+        width=1, height=1,
+    )  # fmt: skip
     AnnotatorDay.objects.create(project=project, annotator=owner, day=NOW.date())
     IdempotentRequest.objects.create(project=project, endpoint="items", key="k")
 
