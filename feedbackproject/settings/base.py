@@ -162,7 +162,7 @@ IMPORT_MAX_UNPACKED_BYTES = 20 * 1024 * 1024 * 1024
 """Most bytes that a zip of an import may unpack to."""
 IMPORT_KEEP_DAYS = 30
 """How long the file of an import that ended is kept, so that it can be repeated."""
-LEASE_SECONDS = 600
+LEASE_SECONDS = int(os.environ.get("LEASE_SECONDS") or 600)
 """How long a claimed task stays with its annotator without an answer or a heartbeat."""
 QUEUE_SIZE_SECONDS = 1.0
 """How old the numbers of open and leased tasks may be that an annotator sees."""

@@ -1,39 +1,39 @@
-"""Next + submit by 8 annotators at once over HTTP, while the queue is refilled from a pool of 100,000 items."""
+"""Next + submit over HTTP, at pools of 10,000 and 1,000,000 items, by 8 and by 32 annotators at once.
 
-import http.client
-import json
+Throughput is measured while another process refills the queue of the large pool. Figures that are compared with each
+other are measured in turns, so that whatever else the machine does falls on both.
+"""
+
 import subprocess
 import sys
 import time
-import urllib.parse
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from labeling.models import Annotation, AnnotationTask, Membership, Project
+from labeling.models import Annotation, AnnotationTask, Project
 from labeling.services import annotation_queue, projects
 from sampling.models import RefillRun
 from sampling.services import policies, refill
-from tests.bench import bulk_pool, server
+from tests.bench import bulk_pool, crowd, server
+from tests.bench.crowd import Person, Reply, Request, Script
 from tests.bench.result import Result
 
-POOL = 100_000
-ANNOTATORS = 8
+SMALL, LARGE = 10_000, 1_000_000
+FEW, MANY = 8, 32
+OPEN_TASKS = 5_000
+LEASED_AHEAD = 1_000
 WARM_UP_SECONDS = 2.0
 SECONDS = 10.0
-OPEN_TASKS = 1_000
-LEASED_AHEAD = 1_000
-ALONE_ROUNDS = 300
-_CSRF = "b" * 32
+TURNS = 4
+TURN_SECONDS = 2.0
+_NEXT = Request("next", b'{"limit":1}', "next")
+_ANSWER = b'{"answer":{"choice":"class-3"},"duration_ms":900}'
+_ANSWER_AND_NEXT = b'{"answer":{"choice":"class-3"},"duration_ms":900,"next":1}'
 ROOT = Path(__file__).resolve().parents[2]
 _FILLER = """
 import sys, time, django
@@ -45,73 +45,68 @@ while True:
 """
 
 
-@dataclass
-class Annotator:
-    """A person with a browser: a session, a connection that stays open, and a stopwatch."""
-
-    host: str
-    port: int
-    slug: str
-    cookie: str
-    next_ms: list[float] = field(default_factory=list)
-    submit_ms: list[float] = field(default_factory=list)
-    answered: list[int] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
-
-    def post(self, path: str, body: dict[str, object], times: list[float] | None = None) -> dict[str, object]:
-        headers = {"Content-Type": "application/json", "Cookie": self.cookie, "X-CSRFToken": _CSRF}
-        start = time.perf_counter()
-        self._connection.request("POST", f"/api/v1/projects/{self.slug}/tasks/{path}", json.dumps(body), headers)
-        response = self._connection.getresponse()
-        content = response.read()
-        if times is not None:
-            times.append((time.perf_counter() - start) * 1000)
-        if response.status >= 300:
-            raise RuntimeError(f"{path}: {response.status} {content[:300]!r}")
-        answer: dict[str, object] = json.loads(content) if content else {}
-        return answer
-
-    def cycle(self) -> None:
-        """Ask, then answer: two requests."""
-        task_id = _only_task(self.post("next", {"limit": 1}, self.next_ms))
-        self.post(f"{task_id}/submit", {"answer": {"choice": "class-3"}, "duration_ms": 900}, self.submit_ms)
-        self.answered.append(task_id)
-
-    def chain(self, stops: Callable[[], bool]) -> None:
-        """Answer and ask in one request, as the page does."""
-        task_id = _only_task(self.post("next", {"limit": 1}))
-        while not stops():
-            body = {"answer": {"choice": "class-3"}, "duration_ms": 900, "next": 1}
-            served = self.post(f"{task_id}/submit", body, self.submit_ms)["next"]
-            self.answered.append(task_id)
-            task_id = _only_task(served)
+def _only(tasks: Sequence[int]) -> int:
+    if len(tasks) != 1:
+        raise RuntimeError(f"{len(tasks)} tasks instead of one")
+    return tasks[0]
 
 
-def _only_task(served: object) -> int:
-    if not isinstance(served, dict) or len(served["tasks"]) != 1:
-        raise RuntimeError(f"no task: {served}")
-    return int(served["tasks"][0]["id"])
+def _stored(reply: Reply) -> Reply:
+    if reply.status != 201:
+        raise RuntimeError(f"not stored: {reply}")
+    return reply
 
 
-def _log_in(user: User) -> str:
-    store = import_module(settings.SESSION_ENGINE).SessionStore()
-    store[SESSION_KEY] = str(user.pk)
-    store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-    store[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    store.create()
-    return f"{settings.SESSION_COOKIE_NAME}={store.session_key}; {settings.CSRF_COOKIE_NAME}={_CSRF}"
+def _cycles(seconds: float) -> Callable[[Person], Script]:
+    """Ask, then answer: two requests."""
+    end = time.perf_counter() + seconds
+
+    def script(person: Person) -> Script:
+        while time.perf_counter() < end:
+            task = _only(crowd.served((yield _NEXT)))
+            _stored((yield Request(f"{task}/submit", _ANSWER, "submit")))
+            person.answered.append(task)
+
+    return script
 
 
-def _annotators(project: Project, url: str) -> list[Annotator]:
-    address = urllib.parse.urlsplit(url)
-    people = []
-    for number in range(ANNOTATORS):
-        user = User.objects.create_user(f"annotator-{number}")
-        Membership.objects.create(project=project, user=user, role=Membership.Role.ANNOTATOR)
-        people.append(Annotator(address.hostname or "", address.port or 0, project.slug, _log_in(user)))
-    return people
+def _chains(seconds: float) -> Callable[[Person], Script]:
+    """Answer and ask in one request, as the page does."""
+    end = time.perf_counter() + seconds
+
+    def script(person: Person) -> Script:
+        task = _only(crowd.served((yield _NEXT)))
+        while time.perf_counter() < end:
+            reply = _stored((yield Request(f"{task}/submit", _ANSWER_AND_NEXT, "chain")))
+            person.answered.append(task)
+            task = _only(crowd.answered(reply)[1])
+
+    return script
+
+
+def _looks(seconds: float) -> Callable[[Person], Script]:
+    """Ask and give back."""
+    end = time.perf_counter() + seconds
+
+    def script(person: Person) -> Script:
+        while time.perf_counter() < end:
+            task = _only(crowd.served((yield _NEXT)))
+            yield Request(f"{task}/release", b"{}", "release")
+
+    return script
+
+
+def _project(slug: str, size: int) -> Project:
+    definition = {"kind": "single_choice", "classes": [{"key": key} for key in bulk_pool.CLASSES]}
+    project = projects.create(slug=slug, name=slug, definition=definition, by=None)
+    bulk_pool.fill(project, size)
+    policies.new_version(project, by=None, batch_size=OPEN_TASKS, low_watermark=OPEN_TASKS // 2)
+    _refill(project)
+    return project
+
+
+def _refill(project: Project) -> None:
+    refill.execute(refill.request(project, trigger=RefillRun.Trigger.MANUAL).pk, now=timezone.now())
 
 
 @contextmanager
@@ -127,93 +122,78 @@ def _kept_filled(project: Project) -> Iterator[None]:
         filler.wait(timeout=30)
 
 
-def _for_seconds(
-    seconds: float, people: list[Annotator], work: Callable[[Annotator, Callable[[], bool]], None]
-) -> float:
-    """Let all work at once; returns how long it really took."""
-    start = time.perf_counter()
-    end = start + seconds
-    with ThreadPoolExecutor(len(people)) as pool:
-        list(pool.map(lambda person: work(person, lambda: time.perf_counter() >= end), people))
-    return time.perf_counter() - start
+def _milliseconds(people: Sequence[Person], kind: str) -> list[float]:
+    return [value for person in people for value in person.milliseconds.pop(kind, [])]
 
 
-def _cycles(person: Annotator, stops: Callable[[], bool]) -> None:
-    while not stops():
-        person.cycle()
-
-
-def _chains(person: Annotator, stops: Callable[[], bool]) -> None:
-    person.chain(stops)
-
-
-def _forget(people: list[Annotator]) -> None:
-    for person in people:
-        person.next_ms.clear()
-        person.submit_ms.clear()
-        person.answered.clear()
-
-
-def _check(people: list[Annotator]) -> int:
-    answered = [task_id for person in people for task_id in person.answered]
-    if len(set(answered)) != len(answered):
-        raise RuntimeError("a task was served twice")
-    stored = Annotation.objects.filter(task__in=answered).count()
-    if stored != len(answered):
-        raise RuntimeError(f"{len(answered)} answers were confirmed, {stored} are stored")
-    return len(answered)
-
-
-def _p95(values: list[float]) -> float:
+def _p95(values: Sequence[float]) -> float:
     return float(np.percentile(values, 95))
 
 
-def _next_alone(person: Annotator) -> float:
-    """Median of `next` by one annotator, in milliseconds; the task is given back each time."""
-    times: list[float] = []
-    for _ in range(ALONE_ROUNDS):
-        task_id = _only_task(person.post("next", {"limit": 1}, times))
-        person.post(f"{task_id}/release", {})
-    return float(np.median(times))
+def _rate(url: str, people: Sequence[Person], script: Callable[[float], Callable[[Person], Script]]) -> float:
+    """Cycles per second. Checks that each answer is stored and none was asked for twice."""
+    crowd.play(url, people, script(WARM_UP_SECONDS))
+    for person in people:
+        person.forget()
+    seconds = crowd.play(url, people, script(SECONDS))
+    answered = [task for person in people for task in person.answered]
+    if len(set(answered)) != len(answered):
+        raise RuntimeError("a task was served twice")
+    if (stored := Annotation.objects.filter(task__in=answered).count()) != len(answered):
+        raise RuntimeError(f"{len(answered)} answers were confirmed, {stored} are stored")
+    return len(answered) / seconds
 
 
-def _leased_ahead_ratio(project: Project, person: Annotator) -> float:
-    """How much slower `next` is when it has to pass 1,000 tasks that another annotator holds."""
-    policies.new_version(project, by=None, batch_size=2 * LEASED_AHEAD + OPEN_TASKS)
-    refill.execute(refill.request(project, trigger=RefillRun.Trigger.MANUAL).pk, now=timezone.now())
-    free = _next_alone(person)
-    held = annotation_queue.claim(
-        project, annotator=User.objects.create_user("holder"), now=timezone.now(), limit=LEASED_AHEAD
-    )
-    first_free = AnnotationTask.objects.filter(state="open", leased_to=None).order_by("id")[0]
-    if len(held) != LEASED_AHEAD or first_free.pk < max(task.pk for task in held):
-        raise RuntimeError("the held tasks are not ahead")
-    return _next_alone(person) / free
+def _sizes(url: str, small: Project, large: Project) -> tuple[float, float]:
+    """p95 of `next` by 8 annotators, at 10,000 and at 1,000,000 items."""
+    people = {project.pk: crowd.people(project, FEW) for project in (small, large)}
+    times: dict[int, list[float]] = {small.pk: [], large.pk: []}
+    for turn in range(TURNS + 1):
+        for project in (small, large):
+            crowd.play(url, people[project.pk], _cycles(TURN_SECONDS))
+            found = _milliseconds(people[project.pk], "next")
+            if turn:  # the first turn warms up
+                times[project.pk] += found
+    return _p95(times[small.pk]), _p95(times[large.pk])
+
+
+def _leased_ahead(url: str, project: Project, people: Sequence[Person]) -> tuple[float, float]:
+    """p95 of `next` by 8 annotators without and with 1,000 tasks ahead that somebody else holds."""
+    _refill(project)
+    holder = User.objects.create_user("holder")
+    free: list[float] = []
+    behind: list[float] = []
+    for _ in range(TURNS):
+        crowd.play(url, people, _looks(TURN_SECONDS))
+        free += _milliseconds(people, "next")
+        held = annotation_queue.claim(project, annotator=holder, now=timezone.now(), limit=LEASED_AHEAD)
+        first_free = AnnotationTask.objects.filter(project=project, state="open", leased_to=None).order_by("id")[0]
+        if len(held) != LEASED_AHEAD or first_free.pk < max(task.pk for task in held):
+            raise RuntimeError("the held tasks are not ahead")
+        crowd.play(url, people, _looks(TURN_SECONDS))
+        behind += _milliseconds(people, "next")
+        AnnotationTask.objects.filter(leased_to=holder).update(leased_to=None, lease_expires_at=None)
+    return _p95(free), _p95(behind)
 
 
 def run() -> list[Result]:
-    with server.engines(), server.web() as web:
-        definition = {"classes": [{"key": key} for key in bulk_pool.CLASSES]}
-        project = projects.create(slug="queue", name="Queue", definition=definition, by=None)
-        bulk_pool.fill(project, POOL)
-        policies.new_version(project, by=None, batch_size=OPEN_TASKS, low_watermark=OPEN_TASKS // 2)
-        refill.execute(refill.request(project, trigger=RefillRun.Trigger.MANUAL).pk, now=timezone.now())
-        people = _annotators(project, web.url)
-        with _kept_filled(project):
-            _for_seconds(WARM_UP_SECONDS, people, _cycles)
-            _forget(people)
-            cycles_per_second = 1 / _for_seconds(SECONDS, people, _cycles)
-            cycles_per_second *= _check(people)
-            next_p95 = _p95([value for person in people for value in person.next_ms])
-            submit_p95 = _p95([value for person in people for value in person.submit_ms])
-            _forget(people)
-            chains_per_second = 1 / _for_seconds(SECONDS / 2, people, _chains)
-            chains_per_second *= _check(people)
-        ahead = _leased_ahead_ratio(project, people[0])
+    with server.engines():
+        small, large = _project("small", SMALL), _project("large", LARGE)
+        with server.web() as web:
+            at_small, at_large = _sizes(web.url, small, large)
+            free, behind = _leased_ahead(web.url, small, crowd.people(small, FEW))
+            people = crowd.people(large, MANY)
+            with _kept_filled(large):
+                two_requests = _rate(web.url, people, _cycles)
+                chains = _rate(web.url, people, _chains)
+                chain_p95 = _p95(_milliseconds(people, "chain"))
+                few_chains = _rate(web.url, people[:FEW], _chains)
     return [
-        Result("submit and next in one request, 8 annotators, 100k pool", chains_per_second, "cycles/s", 200),
-        Result("next, then submit, in two requests", cycles_per_second, "cycles/s", 200),
-        Result("next, p95", next_p95, "ms", 25, "at_most"),
-        Result("submit, p95", submit_p95, "ms", 25, "at_most"),
-        Result("next behind 1,000 leased tasks / without", ahead, "", None, "at_most"),
+        Result("next, then submit, 32 annotators, 1M pool", two_requests, "cycles/s", None),
+        Result("submit and next in one request, 32 annotators", chains, "cycles/s", 400),
+        Result("the same, p95 of the request", chain_p95, "ms", None, "at_most"),
+        Result("the same, 8 annotators", few_chains, "cycles/s", None),
+        Result("next, p95, 8 annotators, 1M pool", at_large, "ms", 25, "at_most"),
+        Result("next, p95: 1M pool / 10k pool", at_large / at_small, "", 1.2, "at_most"),
+        Result("next, p95: behind 1,000 leased tasks / without", behind / free, "", 1.2, "at_most"),
     ]
