@@ -68,6 +68,7 @@ class ImportList(ProjectView):
 
     @extend_schema(operation_id="imports_list", summary="List imports", responses=ImportJobSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
+        """The newest first, each with how far it is."""
         jobs = ImportJob.objects.filter(project=self.project).select_related("created_by")
         paginator = self.pagination_class()
         page = paginator.paginate_queryset(jobs, request, view=self) or []
@@ -107,6 +108,7 @@ class ImportDetail(ProjectView):
 
     @extend_schema(operation_id="imports_read", summary="Read an import", responses=ImportJobSerializer)
     def get(self, request: Request, slug: str, job_id: int) -> Response:
+        """How far it is, what became of the rows, and whether a worker is there to go on."""
         return _answer(imports.find(self.project, job_id))
 
 
