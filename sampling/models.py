@@ -23,6 +23,9 @@ class QueuePolicy(models.Model):
     epsilon = models.FloatField(default=0.1, help_text="Share of draws that go to the audit slice.")
     batch_size = models.PositiveIntegerField(default=100, help_text="Open tasks after a refill.")
     low_watermark = models.PositiveIntegerField(default=20, help_text="A refill starts when fewer tasks are open.")
+    answers_per_item = models.PositiveSmallIntegerField(
+        default=1, help_text="So many different people are asked about each item."
+    )
     created_at = models.DateTimeField(default=timezone.now)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -38,6 +41,9 @@ class QueuePolicy(models.Model):
             models.CheckConstraint(
                 condition=Q(batch_size__gte=1, low_watermark__lte=models.F("batch_size")),
                 name="queue_policy_watermark_below_batch",
+            ),
+            models.CheckConstraint(
+                condition=Q(answers_per_item__gte=1, answers_per_item__lte=20), name="queue_policy_answers_in_range"
             ),
             models.CheckConstraint(condition=Q(batch_rule__in=["stochastic", "top_k"]), name="queue_policy_rule_known"),
         ]

@@ -16,7 +16,7 @@ class QueuePolicySerializer(serializers.ModelSerializer[QueuePolicy]):
     class Meta:
         model = QueuePolicy
         fields = [
-            "version", "strategy", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark", "created_at",
+            "version", "strategy", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark", "answers_per_item", "created_at",
             "created_by",
         ]  # fmt: skip
         read_only_fields = fields
@@ -25,12 +25,17 @@ class QueuePolicySerializer(serializers.ModelSerializer[QueuePolicy]):
 class PolicyChangesSerializer(serializers.Serializer[None]):
     """What is left out stays as it is. Ranges are checked by the service."""
 
-    strategy = serializers.CharField(required=False, max_length=32, help_text=f"One of: {', '.join(STRATEGIES)}.")
+    strategy = serializers.CharField(
+        required=False, max_length=32, help_text=f"One of: {', '.join(STRATEGIES)}; it must fit the task type."
+    )
     batch_rule = serializers.ChoiceField(required=False, choices=QueuePolicy.BatchRule.choices)
     beta = serializers.FloatField(required=False, help_text="Power on informativeness: 0 draws uniformly.")
     epsilon = serializers.FloatField(required=False, help_text="Share of draws that go to the audit slice.")
     batch_size = serializers.IntegerField(required=False, help_text="Open tasks after a refill.")
     low_watermark = serializers.IntegerField(required=False, help_text="A refill starts when fewer tasks are open.")
+    answers_per_item = serializers.IntegerField(
+        required=False, help_text="So many different people are asked about each item."
+    )
 
 
 class NewRefillSerializer(serializers.Serializer[None]):

@@ -5,11 +5,13 @@ from typing import Final, TypedDict, Unpack
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from labeling import selectors
 from labeling.models import Project
+from labeling.services.queue_management import MOST_ANSWERS
 from sampling.errors import InvalidPolicy
 from sampling.models import QueuePolicy
 from sampling.selection import LARGEST_BETA
-from sampling.strategies.registry import STRATEGIES
+from sampling.strategies import registry
 
 LARGEST_BATCH: Final = 10_000
 """Open tasks are meant to be few: each was chosen by a model that is older when its turn comes."""
@@ -24,13 +26,15 @@ class PolicyChanges(TypedDict, total=False):
     epsilon: float
     batch_size: int
     low_watermark: int
+    answers_per_item: int
 
 
 def current_policy(project: Project) -> QueuePolicy:
-    """The policy in force: the highest version. Creates version 1, all defaults, on first use."""
+    """The policy in force: the highest version. Creates version 1, the defaults of the project's task type, on first use."""
     policy = QueuePolicy.objects.filter(project=project).order_by("-version").first()
     if policy is None:
-        policy, _ = QueuePolicy.objects.get_or_create(project=project, version=1)
+        strategy = registry.default_for(selectors.current_schema(project).kind)
+        policy, _ = QueuePolicy.objects.get_or_create(project=project, version=1, defaults={"strategy": strategy})
     return policy
 
 
@@ -49,19 +53,20 @@ def new_version(project: Project, *, by: User | None, **changes: Unpack[PolicyCh
         epsilon=current.epsilon,
         batch_size=current.batch_size,
         low_watermark=current.low_watermark,
+        answers_per_item=current.answers_per_item,
     )
     after: PolicyChanges = {**before, **changes}
-    if problems := _problems(after):
+    if problems := _problems(after, kind=selectors.current_schema(project).kind):
         raise InvalidPolicy("Some fields of the policy are not valid.", fields=problems)
     if after == before:
         return current
     return QueuePolicy.objects.create(project=project, version=current.version + 1, created_by=by, **after)
 
 
-def _problems(policy: PolicyChanges) -> dict[str, str]:
+def _problems(policy: PolicyChanges, *, kind: str) -> dict[str, str]:
     problems = {}
-    if policy["strategy"] not in STRATEGIES:
-        problems["strategy"] = f"must be one of: {', '.join(sorted(STRATEGIES))}"
+    if policy["strategy"] not in (fitting := registry.fitting(kind)):
+        problems["strategy"] = f"must be one of those that fit a {kind} label schema: {', '.join(fitting)}"
     if policy["batch_rule"] not in QueuePolicy.BatchRule.values:
         problems["batch_rule"] = f"must be one of: {', '.join(QueuePolicy.BatchRule.values)}"
     # NaN fails every comparison, so it is refused too.
@@ -73,4 +78,6 @@ def _problems(policy: PolicyChanges) -> dict[str, str]:
         problems["batch_size"] = f"must lie between 1 and {LARGEST_BATCH:,}"
     if not 0 <= policy["low_watermark"] <= policy["batch_size"]:
         problems["low_watermark"] = "must lie between 0 and the batch size"
+    if not 1 <= policy["answers_per_item"] <= MOST_ANSWERS:
+        problems["answers_per_item"] = f"must lie between 1 and {MOST_ANSWERS}"
     return problems

@@ -16,9 +16,10 @@ from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import F
 from numpy.typing import NDArray
 
+from labeling import selectors as labeling_selectors
 from labeling.errors import QueuePaused
 from labeling.models import AnnotationTask, ModelVersion, Project
-from labeling.probability import find_problems
+from labeling.schema import KINDS, PredictionForm
 from labeling.selectors import servable_tasks
 from labeling.services import annotation_queue
 from labeling.services.annotation_queue import NewTask
@@ -27,6 +28,7 @@ from sampling.models import QueuePolicy, RefillRun
 from sampling.selection import Draw, draw_batch, draw_top_k
 from sampling.services import policies, pool
 from sampling.strategies import registry
+from sampling.strategies.column_blocks import find_bad_rows
 from sampling.strategies.registry import Informativeness
 
 MOST_ATTEMPTS: Final = 5
@@ -186,6 +188,7 @@ def _fill(run: RefillRun, now: dt.datetime) -> str:
         pool_size=run.pool_size,
         now=now,
         waits=run.withdrawn_count == 0,
+        answers_wanted=policy.answers_per_item,
     )
     tasks = AnnotationTask.objects.filter(batch=run.batch)
     run.audit_count = tasks.filter(is_audit=True).count()
@@ -200,13 +203,14 @@ def _is_stale(project: Project, champion: ModelVersion | None) -> bool:
 
 
 def _read_and_score(project: Project, champion: ModelVersion | None, policy: QueuePolicy) -> ScoredPool:
-    strategy = registry.find(policy.strategy)
+    kind = labeling_selectors.current_schema(project).kind
+    strategy, form = registry.find(policy.strategy, kind), KINDS[kind].prediction_form
     blocks: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32]]] = []
     score_seconds = 0.0
     begin = perf_counter()
     for block in pool.blocks(project.pk, champion):
         scoring_begins = perf_counter()
-        scores = _score(block, strategy)
+        scores = _score(block, strategy, form)
         score_seconds += perf_counter() - scoring_begins
         blocks.append((block.item_ids, block.in_reserve, scores))
     read_seconds = perf_counter() - begin - score_seconds
@@ -222,7 +226,7 @@ def _read_and_score(project: Project, champion: ModelVersion | None, policy: Que
     return ScoredPool(item_ids, in_reserve, scores, is_scored, read_seconds, score_seconds)
 
 
-def _score(block: pool.PoolBlock, strategy: Informativeness) -> NDArray[np.float32]:
+def _score(block: pool.PoolBlock, strategy: Informativeness, form: PredictionForm) -> NDArray[np.float32]:
     """Informativeness of each item, NaN where the model said nothing."""
     scores = np.full(len(block.item_ids), np.nan, dtype=np.float32)
     if not block.probabilities.shape[1]:
@@ -232,7 +236,7 @@ def _score(block: pool.PoolBlock, strategy: Informativeness) -> NDArray[np.float
     try:
         scores[is_scored] = strategy(known)
     except ValueError as error:
-        is_bad, _ = find_problems(known)
+        is_bad = find_bad_rows(known, form)
         if not is_bad.any():
             raise
         item_id = block.item_ids[is_scored][is_bad.argmax()]

@@ -1,4 +1,4 @@
-"""The one door through which strategies read a matrix of class probabilities: checked, in cache-sized pieces.
+"""The one door through which strategies read a matrix of predictions: checked, in cache-sized pieces.
 
 Strategies reduce each row to one number. Over a row-major (n, C) matrix with a small C that is slow as one call per
 row (C values are too few to amortise a reduction) and wasteful as one call over everything (temporaries as large as the
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeling.probability import find_problems, validate
+from labeling.schema import PredictionForm
 
 # About half a megabyte of float32: the block and two temporaries of its size fit the cache of one core.
 _VALUES_PER_BLOCK: Final = 1 << 17
@@ -19,13 +20,18 @@ _VALUES_PER_BLOCK: Final = 1 << 17
 _SMALLEST_BLOCK: Final = 2_048
 
 
-def column_blocks(probabilities: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Yield (rows, columns): a slice of row numbers and those rows' probabilities, transposed and contiguous.
+def column_blocks(
+    probabilities: NDArray[np.float32], form: PredictionForm = "distribution"
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield (rows, columns): a slice of row numbers and those rows' values, transposed and contiguous.
 
     Parameters
     ----------
     probabilities
-        Shape (n, C), C >= 1; each row in [0, 1], summing to 1 within 1e-3.
+        Shape (n, C), C >= 1; values in [0, 1].
+    form
+        "distribution": each row sums to 1 within 1e-3. "independent": each value stands for itself. "confidence": the
+        same, and C = 1.
 
     Yields
     ------
@@ -37,19 +43,33 @@ def column_blocks(probabilities: NDArray[np.float32]) -> Iterator[tuple[slice, N
     Raises
     ------
     ValueError
-        For a wrong shape, or naming the first row that is no distribution (NaN, negative, above 1, wrong sum).
+        For a wrong shape, or naming the first row that is not of the form (NaN, negative, above 1, wrong sum).
     """
     find_problems(probabilities[:0])
-    n, n_classes = probabilities.shape
-    step = max(_SMALLEST_BLOCK, _VALUES_PER_BLOCK // n_classes)
+    n, n_columns = probabilities.shape
+    if form == "confidence" and n_columns != 1:
+        raise ValueError(f"confidences must have shape (n, 1), not {probabilities.shape}")
+    step = max(_SMALLEST_BLOCK, _VALUES_PER_BLOCK // n_columns)
     for start in range(0, n, step):
         rows = slice(start, min(start + step, n))
         columns = np.array(probabilities[rows].T, order="C")
-        _check(columns, probabilities, rows)
+        if form == "distribution":
+            _check_distributions(columns, probabilities, rows)
+        else:
+            _check_range(columns, rows)
         yield rows, columns
 
 
-def _check(columns: NDArray[np.float32], probabilities: NDArray[np.float32], rows: slice) -> None:
+def find_bad_rows(probabilities: NDArray[np.float32], form: PredictionForm) -> NDArray[np.bool_]:
+    """Say which rows `column_blocks` refuses; shape (n,)."""
+    if form == "distribution":
+        return find_problems(probabilities)[0]
+    # Written so that a NaN, which compares false with everything, falls on the refused side.
+    in_range = ((probabilities >= 0.0) & (probabilities <= 1.0)).all(axis=1)
+    return np.logical_not(in_range)
+
+
+def _check_distributions(columns: NDArray[np.float32], probabilities: NDArray[np.float32], rows: slice) -> None:
     """Raise if a row is no distribution: a cheap screen over the block, the exact rule only where it fires."""
     with np.errstate(invalid="ignore"):  # infinity minus infinity is a NaN, and refused as any other
         sums = columns.sum(axis=0)
@@ -63,3 +83,16 @@ def _check(columns: NDArray[np.float32], probabilities: NDArray[np.float32], row
                 validate(probabilities[first : first + 1])
             except ValueError as error:
                 raise ValueError(f"row {first}{str(error).removeprefix('row 0')}") from None
+
+
+def _check_range(columns: NDArray[np.float32], rows: slice) -> None:
+    # A NaN is both minimum and maximum of what it is part of.
+    if columns.min() >= 0.0 and columns.max() <= 1.0:
+        return
+    first = int(find_bad_rows(columns.T, "independent").argmax())
+    row = columns[:, first]
+    if np.isnan(row).any():
+        reason = "a probability is not a number"
+    else:
+        reason = "a probability is negative" if (row < 0.0).any() else "a probability is above 1"
+    raise ValueError(f"row {rows.start + first}: {reason}")
