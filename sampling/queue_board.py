@@ -15,8 +15,8 @@ from django.db.models.expressions import OrderBy
 
 from labeling.models import Annotation, AnnotationTask, Item, Project, Skip
 
-RECENT: Final = 20_000
-"""So many of the newest closed tasks are looked through by filters that no index knows."""
+RECENT: Final = 5_000
+"""So many of the newest closed tasks are looked through by filters and orders that no index knows."""
 COUNTED_UP_TO: Final = 1_000
 MOST_AT_ONCE: Final = 2_000
 """A bulk action on everything that matches takes so many tasks at a time."""
@@ -69,8 +69,8 @@ class Filters:
 
     @property
     def _narrows(self) -> bool:
-        """Whether anything is filtered by that the index of closed tasks does not know."""
-        values = (self.reason, self.person, self.lowest, self.highest, self.older_than, self.mark)
+        """Whether anything is filtered or ordered by that the index of closed tasks does not know."""
+        values = (self.order, self.reason, self.person, self.lowest, self.highest, self.older_than, self.mark)
         return self.is_unassigned or any(value not in (None, "") for value in values)
 
 

@@ -11,7 +11,7 @@ from labeling.page_edges import LivePart, project_page, render_live
 
 @project_page(Capability.MANAGE)
 def annotators(request: HttpRequest, caller: Caller) -> HttpResponse:
-    parts = {"annotators": LivePart("labeling/_annotators.html", lambda: _figures(caller), seconds=10)}
+    parts = {"annotators": LivePart("labeling/_annotators.html", lambda: _figures(caller), seconds=15)}
     context = {"days": WINDOW.days, "looked_at": LOOKED_AT}
     return render_live(request, caller, "labeling/annotators.html", parts, context, active="annotators")
 

@@ -88,7 +88,12 @@ def _show(
                 "reasons": queue_board.reason_counts(filters, figures.open),
             },
         ),
-        "rows": LivePart("sampling/_rows.html", lambda: queue_board.rows(request, project, filters, now=now)),
+        "rows": LivePart(
+            "sampling/_rows.html",
+            lambda: queue_board.rows(request, project, filters, now=now),
+            # What is closed changes less, and to filter it costs more.
+            seconds=10 if filters.view.is_closed else 3,
+        ),
         "runs": LivePart("sampling/_runs.html", lambda: {"runs": figures.runs, "now": now}),
     }
     context = {
@@ -97,6 +102,7 @@ def _show(
         "bulk_form": bulk_form or queue_bulk.BulkForm(project=project, view=filters.view),
         "most_at_once": board.MOST_AT_ONCE,
         "policy": figures.policy,
+        "strategy_name": queue_policy.short_name(figures.policy.strategy),
         "versions": versions[:_VERSIONS_SHOWN],
         "form": policy_form or queue_policy.current(project),
     }

@@ -3,34 +3,37 @@
 from django import forms
 from django.http import QueryDict
 
+from labeling import selectors
 from labeling.models import Project
 from sampling.models import QueuePolicy
 from sampling.services import policies
-from sampling.strategies.registry import STRATEGIES
+from sampling.strategies import registry
 
 STRATEGY_NAMES = {
     "margin": "Margin: the two best classes are close",
     "entropy": "Entropy: the whole distribution is spread",
     "least_confidence": "Least confidence: the best class is weak",
+    "rating_variance": "Variance: the levels it thinks likely lie far apart",
+    "multi_label_margin": "Margin: on average the classes are near a half",
+    "multi_label_worst_margin": "Worst margin: one class is near a half",
+    "confidence": "Confidence: the model trusts its own answer little",
     "uniform": "Uniform: every item alike",
 }
 
 
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    strategy = forms.ChoiceField(
-        choices=[(name, STRATEGY_NAMES.get(name, name)) for name in STRATEGIES],
-        help_text="What counts as informative.",
-    )
+    strategy = forms.ChoiceField(help_text="What counts as informative.")
 
     class Meta:
         model = QueuePolicy
-        fields = ["strategy", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark"]
+        fields = ["strategy", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark", "answers_per_item"]
         labels = {
             "batch_rule": "Rule for a batch",
             "beta": "Sharpness (beta)",
             "epsilon": "Random share (epsilon)",
             "batch_size": "Queue size",
             "low_watermark": "Refill below",
+            "answers_per_item": "People asked per item",
         }
         help_texts = {
             "batch_rule": "Stochastic draws keep a batch diverse and give exact propensities.",
@@ -38,7 +41,20 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
             "epsilon": "Share of tasks drawn at random, whatever the model says: they measure it honestly.",
             "batch_size": "Open tasks after a refill.",
             "low_watermark": "With fewer open tasks a refill starts by itself.",
+            "answers_per_item": "From so many different people an answer is wanted.",
         }
+
+    def __init__(self, data: QueryDict | None = None, *, instance: QueuePolicy) -> None:
+        """Offers the strategies that fit what models say in this project."""
+        super().__init__(data, instance=instance)
+        strategy = self.fields["strategy"]
+        assert isinstance(strategy, forms.ChoiceField)  # noqa: S101 - for the type checker
+        fitting = registry.fitting(selectors.current_schema(instance.project).kind)
+        strategy.choices = [(name, STRATEGY_NAMES.get(name, name)) for name in fitting]
+
+
+def short_name(strategy: str) -> str:
+    return STRATEGY_NAMES.get(strategy, strategy).split(":")[0]
 
 
 def current(project: Project) -> PolicyForm:

@@ -268,11 +268,12 @@ def test_the_queue_policy_is_versioned(page: Client, project: Project, owner: Us
     page.get("/projects/pets/queue/")
     data = {
         "action": "policy", "strategy": "entropy", "batch_rule": "top_k", "beta": "2", "epsilon": "0.2",
-        "batch_size": "50", "low_watermark": "10",
+        "batch_size": "50", "low_watermark": "10", "answers_per_item": "2",
     }  # fmt: skip
     assert page.post("/projects/pets/queue/", data).status_code == 302
     newest = QueuePolicy.objects.filter(project=project).latest("version")
     assert (newest.version, newest.strategy, newest.batch_size, newest.created_by) == (2, "entropy", 50, owner)
+    assert newest.answers_per_item == 2
     refused = page.post("/projects/pets/queue/", data | {"low_watermark": "60", "epsilon": "7"})
     assert refused.status_code == 422
     assert QueuePolicy.objects.filter(project=project).count() == 2
