@@ -299,6 +299,20 @@ def test_class_names_are_found_in_the_description(description: dict[str, bytes])
     assert [dict(row.segments) for row in reader.rows()] == [{"split": "train"}]
 
 
+def test_data_files_of_every_kind_are_read_in_the_order_of_their_names() -> None:
+    content = zipped(
+        {
+            "d/4.tsv": csv_text(ROWS[6:7], "\t"),
+            "d/1.csv": csv_text(ROWS[:2]),
+            "d/2.json": array(ROWS[2:4]),
+            "d/3.ndjson": jsonl(ROWS[4:6]),
+            "d/image.png": b"not a data file",
+        }
+    )
+    for start in (0, 3):
+        assert [row.value for row in read("hugging_face", content, start)] == ROWS[start:]
+
+
 def test_class_names_are_found_in_a_parquet_file() -> None:
     info = {"info": {"features": {"label": {"names": ["ham", "spam"], "_type": "ClassLabel"}}}}
     table = pa.Table.from_pylist([{"label": 1}]).replace_schema_metadata({"huggingface": json.dumps(info)})
