@@ -43,7 +43,8 @@ def answered(project: Project, item: Item, label: str) -> AcceptedLabel:
     PoolEntry.objects.filter(item=item).update(state=PoolEntry.State.ANSWERED)
     return AcceptedLabel.objects.create(
         project=project, item=item, label_schema=selectors.current_schema(project), label=label, probability=1.0,
-        method=AcceptedLabel.Method.TRUSTED_ANNOTATION, is_audit=True, reason=task.reason, propensity=0.5,
+        answer={"choice": label}, method=AcceptedLabel.Method.TRUSTED_ANNOTATION, is_audit=True, reason=task.reason,
+        propensity=0.5, change=AcceptedLabel.objects.count() + 1,
     )  # fmt: skip
 
 
