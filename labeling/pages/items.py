@@ -4,7 +4,6 @@ from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from labeling import selectors
 from labeling.access import Capability
 from labeling.edges import Caller
 from labeling.errors import NotFound
@@ -25,9 +24,8 @@ def item(request: HttpRequest, caller: Caller, item_id: int) -> HttpResponse:
     predictions = Prediction.objects.filter(item=found).select_related("model_version").order_by("-id")
     context = {
         "item": found,
-        "tasks": tasks.prefetch_related(Prefetch("annotations", answers), Prefetch("skips", skips)),
+        "tasks": list(tasks.prefetch_related(Prefetch("annotations", answers), Prefetch("skips", skips))),
         "predictions": predictions[:_PREDICTIONS_SHOWN],
-        "schema": selectors.current_schema(caller.project),
         "now": timezone.now(),
     }
     return render_project(request, caller, "labeling/item.html", context, active="queue")
