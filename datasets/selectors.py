@@ -79,10 +79,13 @@ def with_evidence_ids(labels: QuerySet[AcceptedLabel]) -> QuerySet[AcceptedLabel
 def audit_labels(project: Project) -> QuerySet[AcceptedLabel]:
     """Current labels of the audit reserve: a simple random sample of the pool, whatever was asked when and why.
 
-    Items that a person picked are left out, for a person does not pick at random.
+    Items that a person picked or that came with their labels are left out, for neither is picked at random; one that is
+    asked again stays what it was.
     """
-    return (
-        current_labels(project).filter(item__bucket__lt=AUDIT_RESERVE_END).exclude(reason=AnnotationTask.Reason.MANUAL)
+    reasons = AnnotationTask.Reason
+    reserve = current_labels(project).filter(item__bucket__lt=AUDIT_RESERVE_END)
+    return reserve.exclude(reason__in=[reasons.MANUAL, reasons.IMPORTED]).exclude(
+        reason=reasons.RELABEL, is_audit=False
     )
 
 
@@ -102,9 +105,14 @@ def naive_outcomes(project: Project, model_version: ModelVersion) -> Outcomes:
 
 
 def _outcomes(labels: QuerySet[AcceptedLabel], model_version: ModelVersion) -> Outcomes:
-    counts = labels.annotate(
-        said=FilteredRelation("item__predictions", condition=Q(item__predictions__model_version=model_version))
-    ).aggregate(n=Count("said"), correct=Count("said", filter=Q(said__predicted_class=F("label"))))
+    # Where an answer is not one class, a model cannot be right or wrong by comparison.
+    counts = (
+        labels.exclude(label="")
+        .annotate(
+            said=FilteredRelation("item__predictions", condition=Q(item__predictions__model_version=model_version))
+        )
+        .aggregate(n=Count("said"), correct=Count("said", filter=Q(said__predicted_class=F("label"))))
+    )
     return Outcomes(counts["n"], counts["correct"])
 
 

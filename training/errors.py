@@ -9,6 +9,12 @@ class TrainingAlreadyActive(Conflict):
     code = "training_already_active"
 
 
+class KindNotTrainable(InvalidInput):
+    """The built-in trainers learn one class an item; models of other task types are trained outside."""
+
+    code = "kind_not_trainable"
+
+
 class TrainingRunNotFound(NotFound):
     code = "training_run_not_found"
 

@@ -191,12 +191,15 @@ def requeue(
     answered = PoolEntry.State.ANSWERED
     open_items = {pk: state for pk, state in state_of.items() if state in (PoolEntry.State.AVAILABLE, answered)}
     skills = annotation_queue.required_skills(project, open_items)
+    drawn = _last_draws([pk for pk, state in open_items.items() if state == answered])
     rank = priority.of(is_pinned=False, due_at=None, boost=0.0, is_assigned=assigned_to is not None)
     AnnotationTask.objects.bulk_create(
         AnnotationTask(
             project=project,
             item_id=item_id,
             reason=AnnotationTask.Reason.RELABEL if state == answered else AnnotationTask.Reason.MANUAL,
+            is_audit=drawn[item_id].is_audit if item_id in drawn else False,
+            propensity=drawn[item_id].propensity if item_id in drawn else None,
             answers_wanted=answers_wanted,
             assigned_to=assigned_to,
             required_skill=skills.get(item_id, ""),
@@ -240,6 +243,12 @@ def open_tasks_of(project: Project, item_ids: Iterable[int]) -> dict[int, int]:
 
 
 # -- inside ------------------------------------------------------------------------------------------------------
+
+
+def _last_draws(item_ids: Sequence[int]) -> dict[int, AnnotationTask]:
+    """By item, the task that was answered last: to be asked again does not change how an item was once drawn."""
+    tasks = AnnotationTask.objects.filter(item_id__in=item_ids, state=_State.ANSWERED)
+    return {task.item_id: task for task in tasks.order_by("item_id", "-pk").distinct("item_id")}
 
 
 def _lock_open(project: Project, task_ids: Sequence[int]) -> tuple[list[AnnotationTask], list[Refusal]]:

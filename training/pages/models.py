@@ -94,6 +94,7 @@ def _show(request: HttpRequest, caller: Caller, form: RetrainingForm, status: in
         ],
         "promotions": selectors.promotions(project)[:_PROMOTIONS_SHOWN],
         "active_run": active,
+        "is_trainable": runs.is_trainable(project),
         "form": form,
         "policy": policies.current_policy(project),
     }

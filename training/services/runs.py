@@ -18,10 +18,10 @@ from labeling import locks
 from labeling import selectors as labeling_selectors
 from labeling.errors import Conflict, DomainError
 from labeling.locks import LockKind
-from labeling.models import ModelVersion, Project
+from labeling.models import LabelSchema, ModelVersion, Project
 from labeling.services import intake
 from training import retraining, selectors
-from training.errors import ModelVersionHasRun, TrainingAlreadyActive, UnknownTrainer
+from training.errors import KindNotTrainable, ModelVersionHasRun, TrainingAlreadyActive, UnknownTrainer
 from training.evaluation import Scores
 from training.models import Promotion, TrainingRun
 from training.services import curve, policies, predictions, promotion
@@ -38,6 +38,9 @@ MAX_ATTEMPTS: Final = 3
 
 EXTERNAL: Final = "external"
 """What stands for the trainer of a run that was reported over the API."""
+
+TRAINABLE_KINDS: Final = frozenset({LabelSchema.Kind.SINGLE_CHOICE, LabelSchema.Kind.RATING})
+"""Task types of one class an item that is to be read from its text or numbers."""
 
 _FINISHED: Final = (TrainingRun.State.SUCCEEDED, TrainingRun.State.FAILED)
 _LONGEST_MESSAGE: Final = 1000
@@ -99,9 +102,10 @@ def request(
 ) -> TrainingRun:
     """Ask for a run, on a new snapshot unless one is named; `execute` does the work.
 
-    `trainer` defaults to the policy's. Raises UnknownTrainer, TrainingAlreadyActive, NothingToSnapshot; then no snapshot
-    is left behind.
+    `trainer` defaults to the policy's. Raises UnknownTrainer, KindNotTrainable, TrainingAlreadyActive, NothingToSnapshot;
+    then no snapshot is left behind.
     """
+    _require_trainable(project)
     trainer = policies.current_policy(project).trainer if trainer is None else trainer
     if trainer not in registry.names():
         known = ", ".join(registry.names())
@@ -127,7 +131,7 @@ def request(
 def request_if_due(project: Project, *, now: dt.datetime) -> TrainingRun | None:
     """Ask for a run if the policy finds that enough labels are new; None when it does not."""
     policy = policies.current_policy(project)
-    if policy.min_new_labels == 0:
+    if policy.min_new_labels == 0 or not is_trainable(project):
         return None
     last = selectors.last_run(project)
     decision = retraining.should_retrain(
@@ -201,6 +205,11 @@ def execute(run_id: int, *, now: dt.datetime) -> TrainingRun:
     return TrainingRun.objects.select_related("snapshot", "model_version", "project").get(pk=run_id)
 
 
+def is_trainable(project: Project) -> bool:
+    """Whether the built-in trainers learn the project's task type."""
+    return labeling_selectors.current_schema(project).kind in TRAINABLE_KINDS
+
+
 def is_at_work(run_id: int) -> bool:
     """Whether a worker holds the run now."""
     return locks.is_held(LockKind.TRAINING_RUN, run_id)
@@ -211,6 +220,15 @@ def fail(run_id: int, message: str, *, now: dt.datetime) -> None:
     TrainingRun.objects.filter(pk=run_id).exclude(state__in=_FINISHED).update(
         state=TrainingRun.State.FAILED, message=message[:_LONGEST_MESSAGE], finished_at=now
     )
+
+
+def _require_trainable(project: Project) -> None:
+    if not is_trainable(project):
+        kind = labeling_selectors.current_schema(project).get_kind_display().lower()
+        raise KindNotTrainable(
+            f"The built-in trainers do not learn answers of this type ({kind}). Train outside, from an exported snapshot, "
+            "and register the model version over the API."
+        )
 
 
 def _refuse_second(project: Project) -> None:

@@ -8,18 +8,20 @@ from django.contrib.auth.models import User
 
 from datasets.errors import NothingToSnapshot
 from datasets.models import Snapshot
+from datasets.services import accept
 from datasets.services import snapshot as snapshots
 from labeling import locks
 from labeling.locks import LockKind
 from labeling.models import AnnotationTask, Item, ModelVersion, PoolEntry, Prediction, Project
 from labeling.schema import JSONValue
-from labeling.services import projects
+from labeling.services import annotation_queue, projects
 from tests.factories import datasets as make_dataset
+from tests.factories import kinds
 from tests.factories import training as make
 from tests.factories.training import NOW, later
 from tests.integration.datasets.concurrency import in_another_session
 from training import selectors
-from training.errors import ModelVersionHasRun, TrainingAlreadyActive, UnknownTrainer
+from training.errors import KindNotTrainable, ModelVersionHasRun, TrainingAlreadyActive, UnknownTrainer
 from training.models import LearningCurvePoint, Promotion, TrainingRun
 from training.services import policies, predictions, runs
 from training.services.predictions import Predicted
@@ -353,3 +355,35 @@ def test_numeric_features_train_a_numeric_model(project: Project, annotator: Use
     run = trained(project)
     assert run.model_version is not None
     assert run.model_version.name == "numeric-0001"
+
+
+def test_what_the_trainers_do_not_learn_is_refused_and_never_starts_by_itself(annotator: User) -> None:
+    person = User.objects.create_user("labeller")
+    project = kinds.project("spans", annotator=person)
+    (task,) = annotation_queue.claim(project, annotator=person, now=NOW)
+    annotation_queue.submit(task.pk, annotator=person, answer={"spans": []}, now=NOW)
+    accept.accept_pending(project.pk, now=NOW)
+    with pytest.raises(KindNotTrainable):
+        runs.request(project, trigger=MANUAL, by=None, now=NOW)
+    policies.new_version(project, by=None, min_new_labels=1)
+    assert runs.request_if_due(project, now=later(1)) is None
+    assert not Snapshot.objects.filter(project=project).exists()
+
+
+def test_ratings_are_learnt_as_classes(artifact_dir: Path) -> None:
+    person = User.objects.create_user("labeller")
+    texts = [("bad awful terrible", 1), ("good great lovely", 5)]
+    payloads: list[dict[str, object]] = [
+        {"text": f"{words} number {number}"} for number in range(30) for words, _ in texts
+    ]
+    project = kinds.project("rating", annotator=person, payloads=payloads)
+    for task in annotation_queue.claim(project, annotator=person, now=NOW, limit=len(payloads)):
+        rating = next(rating for words, rating in texts if words in task.item.payload["text"])
+        annotation_queue.submit(task.pk, annotator=person, answer={"rating": rating}, now=NOW)
+    accept.accept_pending(project.pk, now=NOW)
+    run = trained(project)
+    assert run.state == TrainingRun.State.SUCCEEDED, run.message
+    assert run.model_version is not None
+    assert run.model_version.classes == ["1", "2", "3", "4", "5"]
+    predicted = Prediction.objects.filter(model_version=run.model_version).values_list("predicted_class", flat=True)
+    assert set(predicted) == {"1", "5"}

@@ -9,7 +9,16 @@ from modAL.uncertainty import classifier_entropy, classifier_margin, classifier_
 from numpy.typing import NDArray
 
 from labeling.probability import normalise
-from sampling.strategies import entropy, least_confidence, margin, uniform
+from sampling.strategies import (
+    confidence,
+    entropy,
+    least_confidence,
+    margin,
+    multi_label_margin,
+    multi_label_worst_margin,
+    rating_variance,
+    uniform,
+)
 
 
 class _Stored:
@@ -119,3 +128,54 @@ def test_with_two_classes_all_strategies_rank_alike() -> None:
     rows = normalise(np.stack([first, 1.0 - first], axis=1))
     for score in (margin.informativeness, entropy.informativeness, least_confidence.informativeness):
         assert (np.diff(score(rows)) < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("row", "mean", "worst"),
+    [
+        ([0.5, 0.5, 0.5], 1.0, 1.0),
+        ([0.0, 1.0, 0.0], 0.0, 0.0),
+        ([0.5, 1.0, 0.0], 1 / 3, 1.0),
+        ([0.75, 0.25], 0.5, 0.5),
+        ([0.9], 0.2, 0.2),
+    ],
+)
+def test_multi_label_margins_by_hand(row: list[float], mean: float, worst: float) -> None:
+    rows = np.array([row], dtype=np.float32)
+    assert multi_label_margin.informativeness(rows)[0] == pytest.approx(mean, abs=1e-6)
+    assert multi_label_worst_margin.informativeness(rows)[0] == pytest.approx(worst, abs=1e-6)
+
+
+def test_a_multi_label_margin_is_the_mean_of_the_binary_margins_of_its_classes() -> None:
+    """A class that applies with p is a binary decision with the probabilities p and 1 - p."""
+    rows = np.random.default_rng(5).random((300, 12), dtype=np.float32)
+    binary = np.stack([margin.informativeness(np.stack([p, 1 - p], axis=1)) for p in rows.T])
+    np.testing.assert_allclose(multi_label_margin.informativeness(rows), binary.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(multi_label_worst_margin.informativeness(rows), binary.max(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ([0.5, 0.0, 0.0, 0.0, 0.5], 1.0),
+        ([0.0, 0.0, 1.0, 0.0, 0.0], 0.0),
+        ([0.0, 0.0, 0.0, 0.5, 0.5], 0.0625),
+        ([0.2, 0.2, 0.2, 0.2, 0.2], 0.5),
+    ],
+)
+def test_rating_variance_by_hand(row: list[float], expected: float) -> None:
+    assert rating_variance.informativeness(np.array([row], dtype=np.float32))[0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_rating_variance_is_that_of_scipy(rows: NDArray[np.float32]) -> None:
+    levels = rows.shape[1]
+    expected = [
+        scipy.stats.rv_discrete(values=(np.arange(levels), row / row.sum())).var() / ((levels - 1) / 2) ** 2
+        for row in rows[:50].astype(np.float64)
+    ]
+    np.testing.assert_allclose(rating_variance.informativeness(rows[:50]), expected, atol=1e-5)
+
+
+def test_confidence_is_turned_round() -> None:
+    rows = np.array([[0.0], [0.25], [1.0]], dtype=np.float32)
+    np.testing.assert_array_equal(confidence.informativeness(rows), np.array([1.0, 0.75, 0.0], dtype=np.float32))
