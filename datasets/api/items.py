@@ -51,7 +51,7 @@ class ItemPredictionSerializer(serializers.ModelSerializer[Prediction]):
 
     class Meta:
         model = Prediction
-        fields = ["model_version", "predicted_class", "confidence", "probabilities", "context", "created_at"]
+        fields = ["model_version", "predicted_class", "answer", "confidence", "probabilities", "context", "created_at"]
         read_only_fields = fields
 
 
@@ -125,6 +125,7 @@ class KnownItemSerializer(serializers.Serializer[KnownItem]):
         return {
             "model_version": champion.name,
             "predicted_class": known.prediction.predicted_class,
+            "answer": known.prediction.answer,
             "confidence": known.prediction.confidence,
             "probabilities": {name: round(value, 6) for name, value in zip(champion.classes, values, strict=True)},
             "context": known.prediction.context,

@@ -62,7 +62,7 @@ def test_an_item_shows_everything_known_of_it(app_client: APIClient, project: Pr
     assert (row["segments"], row["state"]) == ({"parity": "0"}, "answered")
     assert (row["split"], row["is_audit"]) == (split_of(items[0].bucket), is_in_audit_reserve(items[0].bucket))
     assert row["prediction"] | {"created_at": ""} == {
-        "model_version": "m1", "predicted_class": "dog", "confidence": pytest.approx(0.5),
+        "model_version": "m1", "predicted_class": "dog", "answer": None, "confidence": pytest.approx(0.5),
         "probabilities": {"cat": 0.4, "dog": 0.5, "bird": 0.1}, "context": {}, "created_at": "",
     }  # fmt: skip
     assert (row["task"]["id"], row["task"]["state"], row["task"]["propensity"]) == (task.pk, "answered", 0.5)
