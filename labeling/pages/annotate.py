@@ -27,7 +27,8 @@ _SCRIPTS = [
             "editors/text_correction",
         ),
         *("editors/preference", "editors/spans", "editors/numeric", "editors/boxes"),
-        *("annotate/api", "annotate/outbox", "annotate/drafts", "annotate/refused", "annotate/skip_menu", "annotate"),
+        *("annotate/api", "annotate/outbox", "annotate/drafts", "annotate/refused", "annotate/skip_menu"),
+        *("annotate/remarks", "annotate/keyboard", "annotate"),
     )
 ]
 """In the order in which they build on each other."""

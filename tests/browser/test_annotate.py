@@ -150,6 +150,8 @@ def test_commands_beside_the_search_field(owner_page: Page, many_classes: Projec
     page.keyboard.press("s")
     page.keyboard.press("2")
     expect(page.locator("#item-key")).not_to_have_text(second)
+    expect(page.locator("#search")).to_be_focused()
+    page.keyboard.press("Escape")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.keyboard.press("s")  # typed into the dialog, so it means nothing

@@ -99,7 +99,8 @@ def test_answers_without_a_network_survive_a_closed_page_and_arrive(
     expect(again.locator("#done-today")).to_have_text("2")
     expect(again.locator("#unsent")).to_be_hidden()
     expect(again.locator("#item-key")).to_have_text("item-2")
-    again.wait_for_function("!Object.keys(localStorage).some((key) => key.startsWith('outbox:'))")
+    expect(again.locator("#saved")).to_have_text("Saved “Place”")
+    assert again.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('outbox:'))") == []
     assert standing() == {"item-0": {"choice": "person"}, "item-1": {"choice": "place"}}
 
 
@@ -119,6 +120,7 @@ def test_answers_given_while_logged_out_arrive_after_the_login(
 
     login = context.new_page()
     login.goto("/login/")
+    login.get_by_label("Username").focus()
     login.keyboard.type("annotator")
     login.keyboard.press("Tab")
     login.keyboard.type("annotator-pass")

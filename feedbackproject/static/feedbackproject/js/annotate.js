@@ -3,8 +3,8 @@
 (() => {
   "use strict";
 
-  const { ApiError, Drafts, Outbox, Refused, SkipMenu, TaskApi, announce, dom, editors, payload } = window.feedback;
-  const { element, isField, kbd, quoted } = dom;
+  const { ApiError, Drafts, Keyboard, Outbox, Refused, Remarks, SkipMenu, TaskApi, announce, dom, editors, payload } = window.feedback;
+  const { element, quoted } = dom;
 
   const HELD = 3;
   const LOOK_AGAIN_MS = 4000;
@@ -48,9 +48,21 @@
         announce,
       });
       this.skipMenu = new SkipMenu({ dialog: by("skip-menu"), onSkip: (body) => this.skip(body) });
-      this.help();
+      this.remarks = new Remarks({
+        text: by("comment-text"),
+        opener: by("comment"),
+        state: by("comment-state"),
+        flag: by("flag"),
+        onWrite: () => { if (this.task) this.drafts.keep(this.task, this.editor.value, this.remarks.comment); },
+      });
       this.buttons();
-      this.keys();
+      this.keyboard = new Keyboard({
+        editor: this.editor,
+        commands: this.commands(),
+        hasTask: () => this.task !== null,
+        onConfirm: () => this.confirm(),
+      });
+      this.keyboard.explain({ rows: by("keys-of-editor"), confirmKey: by("confirm-key") });
       this.leases();
       this.showProgress();
       this.showOutbox();
@@ -149,7 +161,7 @@
       by("payload").scrollTop = 0;
       const draft = this.drafts.of(task);
       const rescued = this.lost.answerFor(task.id);
-      this.setComment(begun?.comment ?? draft?.comment ?? "", begun?.is_flagged ?? false);
+      this.remarks.set(begun?.comment ?? draft?.comment ?? "", begun?.is_flagged ?? false);
       this.isShowing = true;
       this.editor.show(task, { answer: begun?.answer ?? rescued ?? draft?.answer ?? null });
       this.isShowing = false;
@@ -193,7 +205,7 @@
       if (!this.editor || !this.task) return;
       by("confirm").setAttribute("aria-disabled", String(this.editor.value === null));
       by("confirm-label").textContent = this.editor.confirmLabel;
-      if (!this.isShowing && this.editor.isTouched) this.drafts.keep(this.task, this.editor.value, this.comment);
+      if (!this.isShowing && this.editor.isTouched) this.drafts.keep(this.task, this.editor.value, this.remarks.comment);
     }
 
     /** What the service counted last, and the answers that are on their way to it. */
@@ -228,7 +240,7 @@
         return;
       }
       const title = this.editor.summary(value);
-      const said = { answer: value, comment: this.comment, is_flagged: this.isFlagged };
+      const said = { answer: value, comment: this.remarks.comment, is_flagged: this.remarks.isFlagged };
       if (this.task.edits) {
         this.saveEdit(this.task, said);
         return;
@@ -360,61 +372,16 @@
       }
     }
 
-    // -- comment and flag ------------------------------------------------------------------------------------
-
-    get comment() {
-      return by("comment-text").value.trim();
-    }
-
-    get isFlagged() {
-      return by("flag").getAttribute("aria-pressed") === "true";
-    }
-
-    setComment(text, isFlagged) {
-      by("comment-text").value = text;
-      by("flag").setAttribute("aria-pressed", String(isFlagged));
-      this.showComment();
-    }
-
-    showComment() {
-      by("comment").classList.toggle("has-content", this.comment !== "");
-      by("comment-state").textContent = this.comment === "" ? "" : " (written)";
-    }
-
-    flag() {
-      if (!this.task) return;
-      by("flag").setAttribute("aria-pressed", String(!this.isFlagged));
-      announce(this.isFlagged ? "Flagged for a reviewer." : "Not flagged any more.");
-    }
-
     // -- keys and buttons ------------------------------------------------------------------------------------
-
-    help() {
-      const rows = this.editor.keysHelp.map(([keys, what]) => element("tr", {},
-        element("th", { scope: "row" }, ...keys.flatMap((key, index) => (key === "…" ? [" … "] : [index ? " " : "", kbd(key)]))),
-        element("td", {}, what)));
-      by("keys-of-editor").replaceChildren(...rows);
-      // A class may have the key of a command; then Alt tells them apart, as it does while typing.
-      const taken = new Set((this.config.schema.classes ?? []).map((each) => (each.hotkey ?? "").toLowerCase()));
-      const isTyping = this.config.schema.kind === "text_correction" || this.config.schema.kind === "numeric" || this.editor.picker?.hasSearch;
-      for (const hint of document.querySelectorAll("[data-command-key]")) {
-        const key = hint.dataset.commandKey;
-        hint.textContent = (isTyping || taken.has(key)) && key !== "?" ? `Alt+${key.toUpperCase()}` : key.toUpperCase();
-      }
-    }
 
     buttons() {
       const press = (id, action) => by(id).addEventListener("click", () => { action(); this.focus(); });
       press("confirm", () => this.confirm());
       press("undo", () => this.undo());
       press("retry", () => this.outbox.retry());
-      press("flag", () => this.flag());
+      press("flag", () => this.task && this.remarks.flag());
       by("skip").addEventListener("click", () => this.openSkip());
       by("idle-again").addEventListener("click", () => this.claim());
-      by("comment-text").addEventListener("input", () => {
-        this.showComment();
-        if (this.task) this.drafts.keep(this.task, this.editor.value, this.comment);
-      });
       for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("close", () => this.focus());
       const atOnce = by("at-once");
       atOnce.checked = localStorage.getItem("answer-at-once") === "yes";
@@ -425,47 +392,16 @@
       if (this.task && !this.task.edits) this.skipMenu.open();
     }
 
-    keys() {
-      this.commands = {
+    commands() {
+      return {
         s: () => this.openSkip(),
         u: () => this.undo(),
         g: () => by("guidelines").showModal(),
         c: () => { by("comment-dialog").showModal(); by("comment-text").focus(); },
-        f: () => this.flag(),
+        f: () => this.task && this.remarks.flag(),
         h: () => location.assign(this.config.history_url),
         "?": () => by("keys-help").showModal(),
       };
-      document.addEventListener("keydown", (event) => {
-        if (document.querySelector("dialog[open]") || event.isComposing) return;
-        if (this.handle(event)) event.preventDefault();
-      });
-    }
-
-    /** Whether the key meant something here. */
-    handle(event) {
-      const { key, target } = event;
-      const isCtrl = event.ctrlKey || event.metaKey;
-      if (event.altKey && !isCtrl) {
-        // On some keyboards Alt changes the character; the code names the key itself.
-        return this.run(this.commands[event.code.replace(/^Key/, "").toLowerCase()] ?? this.commands[key.toLowerCase()], event);
-      }
-      if (this.task && this.editor.handleKey(event)) return true;
-      // With nothing typed there is nothing that the search itself could take back.
-      const isUndo = isCtrl && key === "z" && (!isField(target) || (target === this.editor.picker?.search && target.value === ""));
-      if (isUndo) return this.run(this.commands.u, event);
-      if (isField(target) || isCtrl) return false;
-      if (key === "Enter" && this.task) {
-        const isControl = target.closest("a, button, summary") !== null;
-        // A key held down must not answer the items that follow.
-        return !isControl && (event.repeat || (this.confirm(), true));
-      }
-      return this.run(this.commands[key.toLowerCase()], event);
-    }
-
-    run(command, event) {
-      if (!command) return false;
-      if (!event.repeat) command();
-      return true;
     }
 
     // -- leases ----------------------------------------------------------------------------------------------
