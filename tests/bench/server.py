@@ -73,7 +73,7 @@ def web() -> Iterator[Server]:
         url = f"http://127.0.0.1:{port}"
         for _ in range(300):
             try:
-                urllib.request.urlopen(f"{url}/api/v1/openapi", timeout=5).close()
+                urllib.request.urlopen(f"{url}/api/v1/health", timeout=5).close()
                 break
             except urllib.error.HTTPError:
                 break

@@ -184,6 +184,9 @@ def _soak(drill: Drill, minutes: float) -> int:
     memories = {pk: annotator.memory for pk, annotator in annotators.items()}
     counted, problems = soak_checks.count(memories)
     did = sum((memory.did for memory in memories.values()), Counter[str]())
+    times = sorted(ms for person in cast for each in person.milliseconds.values() for ms in each)
+    counted["p95 of all requests, ms"] = round(times[len(times) * 95 // 100])
+    counted["slowest request, ms"] = round(times[-1])
     report = soak_checks.report(minutes, drill.said, counted, did, problems)
     TARGET.write_text(report)
     print(report)
