@@ -150,12 +150,12 @@ def _beliefs(item_ids: Collection[int]) -> dict[int, _Belief]:
 
 
 def _belief(statements: Sequence[tuple[Annotation, Answer]]) -> _Belief:
-    """Of statements about one item, newest first: ground truth decides alone; else what most of those to the task asked last
-    say, of equally many the newest."""
+    """Of statements about one item, newest first: ground truth decides alone; else what most of those to the task say that
+    was answered last, of equally many the newest."""
     method = AcceptedLabel.Method.GROUND_TRUTH
     deciding = [said for said in statements if said[0].is_ground_truth][:1]
     if not deciding:
-        last_task = max(annotation.task_id for annotation, _ in statements)
+        last_task = max(statements, key=lambda said: (said[0].created_at, said[0].pk))[0].task_id
         deciding = [said for said in statements if said[0].task_id == last_task]
         several = len(deciding) > 1
         method = AcceptedLabel.Method.MAJORITY if several else AcceptedLabel.Method.TRUSTED_ANNOTATION

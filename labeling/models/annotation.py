@@ -140,6 +140,12 @@ class Annotation(models.Model):
             models.Index(fields=["annotator", "-created_at", "-id"], name="annotation_by_annotator"),
             # The claim asks of every task whether the annotator knows its item.
             models.Index(fields=["item", "annotator"], name="annotation_by_item"),
+            # What reviewers look for: few among many.
+            models.Index(
+                fields=["task"],
+                condition=Q(withdrawn_at__isnull=True) & (Q(is_flagged=True) | ~Q(comment="")),
+                name="annotation_with_remark",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

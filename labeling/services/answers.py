@@ -143,6 +143,7 @@ def _lock_last(
         annotator=annotator,
         task__project=project,
         supersedes__isnull=True,
+        import_key="",
         created_at__gte=now - dt.timedelta(seconds=settings.UNDO_SECONDS),
     )
     own = own.filter(withdrawn_at__isnull=True) if annotation_id is None else own.filter(pk=annotation_id)

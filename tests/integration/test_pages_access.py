@@ -15,6 +15,9 @@ PROJECT_PAGES = {
     "datasets/": {"owner", "manager", "reviewer"},
     "models/": {"owner", "manager", "reviewer"},
     "classes/": {"owner", "manager", "reviewer"},
+    "history/": {"owner", "manager", "reviewer", "annotator"},
+    "annotators/": {"owner", "manager"},
+    "imports/": {"owner", "manager"},
     "members/": {"owner"},
     "keys/": {"owner"},
 }
