@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import User
 from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest
+from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.pagination import Cursor, CursorPagination
@@ -25,6 +26,10 @@ class _ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "description": "A project's API key."}
+
+
+class _PersonScheme(SessionScheme):  # type: ignore[no-untyped-call]  # registers itself in an untyped hook
+    target_class = "labeling.authentication.PersonAuthentication"
 
 
 _IS_ID = re.compile(r"[0-9]{1,18}")

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError, connection, transaction
 from rest_framework.test import APIClient
 
@@ -296,3 +298,29 @@ def test_a_connection_that_breaks_while_rows_are_copied_is_a_database_error(proj
         bulk.Chunk(project, champion_id=None, now=project.created_at).stage(rows())
     connection.close()
     assert not Item.objects.exists()
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-ndjson"])
+def test_a_person_sends_rows_by_their_session(owner: User, project: Project, content_type: str) -> None:
+    """With the CSRF check of a real request, which must not read the body: it may be a long stream."""
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(owner)
+    client.cookies["csrftoken"] = token = "t" * 32
+    body = '{"key": "by-hand", "payload": {"text": "a"}}'
+    url = f"/api/v1/projects/{project.slug}/items"
+    refused = client.generic("POST", url, body, content_type=content_type)
+    assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied")
+    assert not Item.objects.exists()
+    taken = client.generic("POST", url, body, content_type=content_type, HTTP_X_CSRFTOKEN=token)
+    assert (taken.status_code, taken.json()["created"]) == (200, 1)
+
+
+def test_a_person_uploads_an_image_by_their_session(owner: User, project: Project) -> None:
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(owner)
+    client.cookies["csrftoken"] = token = "t" * 32
+    url = f"/api/v1/projects/{project.slug}/media"
+    file = SimpleUploadedFile("note.txt", b"no image")
+    assert client.post(url, {"file": file}, format="multipart").status_code == 403
+    response = client.post(url, {"file": file}, format="multipart", HTTP_X_CSRFTOKEN=token)
+    assert response.json()["code"] == "not_an_image"
