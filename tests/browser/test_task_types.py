@@ -15,7 +15,11 @@ FLOWS: list[tuple[str, list[str], dict[str, Any]]] = [
     ("single_choice", ["2", "Enter"], {"choice": "place"}),
     ("multi_label", ["2", "1", "Enter"], {"choices": ["person", "place"]}),
     ("rating", ["4", "Enter"], {"rating": 4}),
-    ("text_correction", ["Control+a", "text:Good day, how are you?", "Control+Enter"], {"text": "Good day, how are you?"}),
+    (
+        "text_correction",
+        ["Control+a", "text:Good day, how are you?", "Control+Enter"],
+        {"text": "Good day, how are you?"},
+    ),
     ("preference", ["2", "Enter"], {"preference": "b"}),
     ("numeric", ["text:36", "Enter"], {"number": 36.0}),
 ]

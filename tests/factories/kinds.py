@@ -11,9 +11,7 @@ from tests.factories.sampling import NOW
 
 CLASSES: Final[list[Any]] = [{"key": "person", "title": "Person"}, {"key": "place", "title": "Place"}]
 # A picture of 8 x 6 pixels, as a browser may load it under our content security policy.
-IMAGE: Final = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAGCAIAAABxZ0isAAAAEklEQVR42mNgKF+PFTEMjAQAhcdTwa4IjuEAAAAASUVORK5CYII="
-)
+IMAGE: Final = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAGCAIAAABxZ0isAAAAEklEQVR42mNgKF+PFTEMjAQAhcdTwa4IjuEAAAAASUVORK5CYII="
 
 DEFINITIONS: Final[dict[str, dict[str, Any]]] = {
     "single_choice": {"classes": CLASSES},

@@ -430,7 +430,9 @@ def test_a_draft_may_be_a_comment_only_and_arrive_after_the_release(project: Pro
     assert (again.own_draft.answer, again.own_draft.comment) == (None, "Why?")
 
 
-def test_a_draft_is_refused_while_another_has_the_task_and_when_it_is_closed(project: Project, annotator: User, reviewer: User) -> None:
+def test_a_draft_is_refused_while_another_has_the_task_and_when_it_is_closed(
+    project: Project, annotator: User, reviewer: User
+) -> None:
     (task,) = make.queue(project, 1)
     claim(project, annotator)
     with pytest.raises(DomainError) as caught:
