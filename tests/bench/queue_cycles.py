@@ -100,7 +100,7 @@ def _project(slug: str, size: int) -> Project:
     definition = {"kind": "single_choice", "classes": [{"key": key} for key in bulk_pool.CLASSES]}
     project = projects.create(slug=slug, name=slug, definition=definition, by=None)
     bulk_pool.fill(project, size)
-    policies.new_version(project, by=None, batch_size=OPEN_TASKS, low_watermark=OPEN_TASKS // 2)
+    policies.new_version(project, by=None, batch_size=OPEN_TASKS, low_watermark=OPEN_TASKS * 4 // 5)
     _refill(project)
     return project
 
@@ -183,6 +183,7 @@ def run() -> list[Result]:
             at_small, at_large = _sizes(web.url, small, large)
             free, behind = _leased_ahead(web.url, small, crowd.people(small, FEW))
             people = crowd.people(large, MANY)
+            _refill(large)
             with _kept_filled(large):
                 two_requests = _rate(web.url, people, _cycles)
                 chains = _rate(web.url, people, _chains)
