@@ -84,10 +84,16 @@ def run() -> list[Result]:
         for _ in range(4):  # so that every worker has loaded what an export needs
             _download(web, f"/api/v1/projects/{small.slug}/snapshots/1/export", small_key)
         found = _download(web, f"/api/v1/projects/{project.slug}/snapshots/1/export", key)
-        if found.rows != LABELS:
-            raise RuntimeError(f"{found.rows} rows came")
+        changes = _download(web, f"/api/v1/projects/{project.slug}/labels/export?since=0", key)
+        with_payloads = _download(web, f"/api/v1/projects/{project.slug}/labels/export?since=0&payload=1", key)
+        # The changes end with a line of their own.
+        if not found.rows == changes.rows - 1 == with_payloads.rows - 1 == LABELS:
+            raise RuntimeError(f"{found.rows}, {changes.rows} and {with_payloads.rows} rows came")
     return [
         Result("export of a snapshot of 100k labels over HTTP", found.rows / found.seconds, "rows/s", 20_000),
         Result("memory growth of the web workers meanwhile", found.growth_mib, "MiB", 20, "at_most"),
+        Result("export of 100k changes of labels", LABELS / changes.seconds, "rows/s", 20_000),
+        Result("the same with payloads", LABELS / with_payloads.seconds, "rows/s", 20_000),
+        Result("memory growth meanwhile", max(changes.growth_mib, with_payloads.growth_mib), "MiB", 20, "at_most"),
         Result("taking that snapshot", taken, "s", None, "at_most"),
     ]

@@ -2,12 +2,8 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
-import psycopg
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -29,6 +25,7 @@ from labeling.models import Annotation, AnnotationTask, PoolEntry, Project, Skip
 from labeling.services import annotation_queue, answers, projects
 from labeling.services.annotation_queue import NothingReason, NothingServed
 from tests.factories import sampling as make
+from tests.statements import statements_counted
 
 pytestmark = pytest.mark.django_db
 
@@ -58,20 +55,6 @@ def claimed(project: Project, annotator: User) -> AnnotationTask:
 def facts() -> list[object]:
     """Everything a refused call must leave as it was."""
     return [list(model.objects.order_by("pk").values()) for model in (AnnotationTask, Annotation, Skip, PoolEntry)]
-
-
-@contextmanager
-def statements_counted() -> Iterator[list[object]]:
-    """Everything sent to PostgreSQL meanwhile: also what goes past Django's own count."""
-    statements: list[object] = []
-    execute = psycopg.Cursor.execute
-
-    def counting(cursor: Any, query: object, *args: Any, **kwargs: Any) -> Any:
-        statements.append(query)
-        return execute(cursor, query, *args, **kwargs)  # type: ignore[call-overload]  # handed through
-
-    with patch.object(psycopg.Cursor, "execute", counting):
-        yield statements
 
 
 def assert_refused(error: type[DomainError], call: object, *args: object, **kwargs: object) -> DomainError:

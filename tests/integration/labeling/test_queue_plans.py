@@ -1,11 +1,17 @@
 """What the statements of the queue read: never the whole queue, whatever the planner has seen of it."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from pytest_django import Settings
+from rest_framework.test import APIClient
 
 from labeling.models import Project
 from labeling.services import queue_sql
+from tests.factories import sampling as make
+from tests.statements import statements_counted
 
 pytestmark = pytest.mark.django_db
 
@@ -35,3 +41,27 @@ def test_held_tasks_are_found_by_their_holder(project: Project, annotator: User,
     found = plan(getattr(queue_sql, statement), project, annotator)
     held = found[found.index("CTE held") : found.index("CTE free")]
     assert "task_open_queue" not in held
+
+
+def test_a_cycle_over_http_takes_three_statements(project: Project, annotator: User, settings: Settings) -> None:
+    """Session and person; project, membership and label schema; the answer and the next task. In two requests: seven."""
+    settings.QUEUE_SIZE_SECONDS = 3600.0
+    make.queue(project, 10)
+    client = APIClient()
+    client.force_login(annotator)
+    url = f"/api/v1/projects/{project.slug}/tasks"
+    body = {"answer": {"choice": "cat"}}
+
+    def task_of(served: Any) -> int:
+        task_id: int = served["tasks"][0]["id"]
+        return task_id
+
+    task = task_of(client.post(f"{url}/next", {}, format="json").json())
+    task = task_of(client.post(f"{url}/{task}/submit", {**body, "next": 1}, format="json").json()["next"])
+    with statements_counted() as statements:
+        task = task_of(client.post(f"{url}/{task}/submit", {**body, "next": 1}, format="json").json()["next"])
+    assert len(statements) == 3, statements
+    with statements_counted() as statements:
+        assert client.post(f"{url}/{task}/submit", body, format="json").status_code == 201
+        client.post(f"{url}/next", {}, format="json")
+    assert len(statements) == 7, statements
