@@ -436,7 +436,9 @@
         for (const taskId of leaving) this.api.release(taskId).catch(() => {});
       });
       window.addEventListener("pageshow", (event) => {
-        if (event.persisted) this.claim();
+        if (!event.persisted) return;
+        this.outbox.comeBack();
+        this.claim();
       });
     }
 

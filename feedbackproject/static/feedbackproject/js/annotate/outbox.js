@@ -27,6 +27,7 @@
       this.onChange = onChange;
       this.entries = this.#restored();
       this.isSending = false;
+      this.isLeaving = false;
       this.error = null;
       this.waitMs = FIRST_WAIT_MS;
       this.timer = 0;
@@ -72,9 +73,19 @@
       this.#drain();
     }
 
-    /** The page goes away: send at once what waits behind the first, each on its own. */
+    /** The page goes away: send at once what waits behind the first, each on its own, and nothing after that. */
     leave() {
-      for (const entry of this.entries.slice(this.isSending ? 1 : 0)) this.api.send(entry, 0).catch(() => {});
+      this.isLeaving = true;
+      for (const entry of this.entries.slice(this.isSending ? 1 : 0)) {
+        entry.attempts += 1;
+        this.api.send(entry, 0).catch(() => {});
+      }
+    }
+
+    /** The page is back as it was left. */
+    comeBack() {
+      this.isLeaving = false;
+      this.resume();
     }
 
     /** Resolves when nothing is on its way; false if something is stuck. */
@@ -130,7 +141,7 @@
 
     async #send() {
       this.isSending = true;
-      while (!this.isEmpty) {
+      while (!this.isEmpty && !this.isLeaving) {
         const entry = this.entries[0];
         entry.attempts += 1;
         try {
@@ -151,7 +162,8 @@
           this.entries.shift();
           this.#forget(entry);
           // The first attempt had arrived, only its confirmation was lost.
-          if (error.code === "already_answered" && entry.attempts > 1) this.onSent(entry, null);
+          const arrived = entry.kind === "submit" ? ["already_answered"] : ["not_leased", "task_closed"];
+          if (entry.attempts > 1 && arrived.includes(error.code)) this.onSent(entry, null);
           else this.onRefused(entry, error);
         }
         this.onChange();
