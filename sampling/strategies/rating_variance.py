@@ -47,7 +47,10 @@ def informativeness(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
             scores[rows] = 0.0
             continue
         places = np.linspace(0.0, 1.0, len(columns), dtype=np.float32)
-        mean = places @ columns
+        # Level by level: a matrix product would round a row differently by its place among the others.
+        mean = np.zeros_like(columns[0])
+        for place, column in zip(places, columns, strict=True):
+            mean += place * column
         variance = np.zeros_like(mean)
         for place, column in zip(places, columns, strict=True):
             distance = place - mean

@@ -26,6 +26,7 @@ from tests.factories import digits
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WAIT_MS = 20_000
+_QUIET_LOOKS = 10
 _WORKER_READY_SECONDS = 60
 _QUEUES = ("ingest", "score", "train", "monitor")
 _CHROMIUM_ARGUMENTS = [
@@ -121,11 +122,16 @@ def _wait_until_the_database_is_idle() -> None:
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
     )
+    quiet = 0
     with connection.cursor() as cursor:
         for _ in range(10_000):
+            # What the browser sent last may not have reached the database yet; hence several looks, with the database
+            # doing the waiting in between.
             cursor.execute(busy)
-            if cursor.fetchone() == (0,):
+            quiet = quiet + 1 if cursor.fetchone() == (0,) else 0
+            if quiet == _QUIET_LOOKS:
                 return
+            cursor.execute("SELECT pg_sleep(0.02)")
 
 
 @pytest.fixture
