@@ -1,4 +1,5 @@
 from labeling.models.annotation import Annotation, AnnotationTask, AnnotatorDay, Draft, Skip
+from labeling.models.embedding import Embedding, EmbeddingSpace
 from labeling.models.file_import import ImportJob, ImportRowError
 from labeling.models.idempotency import IdempotentRequest
 from labeling.models.item import Item, PoolEntry
@@ -12,6 +13,8 @@ __all__ = [
     "AnnotatorDay",
     "ApiKey",
     "Draft",
+    "Embedding",
+    "EmbeddingSpace",
     "IdempotentRequest",
     "ImportJob",
     "ImportRowError",

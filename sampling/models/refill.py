@@ -5,51 +5,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from labeling.models import ModelVersion, Project
-
-
-class QueuePolicy(models.Model):
-    """How the queue is filled. Versions are append-only; the highest one is in force."""
-
-    class BatchRule(models.TextChoices):
-        STOCHASTIC = "stochastic", "Stochastic acquisition"
-        TOP_K = "top_k", "The k most informative"
-
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="queue_policies")
-    version = models.PositiveIntegerField()
-    strategy = models.CharField(max_length=32, default="margin", help_text="Name in sampling.strategies.registry.")
-    batch_rule = models.CharField(max_length=16, choices=BatchRule, default=BatchRule.STOCHASTIC)
-    beta = models.FloatField(default=6.0, help_text="Power on informativeness: 0 draws uniformly, large is greedy.")
-    epsilon = models.FloatField(default=0.1, help_text="Share of draws that go to the audit slice.")
-    batch_size = models.PositiveIntegerField(default=100, help_text="Open tasks after a refill.")
-    low_watermark = models.PositiveIntegerField(default=20, help_text="A refill starts when fewer tasks are open.")
-    answers_per_item = models.PositiveSmallIntegerField(
-        default=1, help_text="So many different people are asked about each item."
-    )
-    created_at = models.DateTimeField(default=timezone.now)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
-
-    class Meta:
-        ordering = ["project_id", "-version"]
-        verbose_name_plural = "queue policies"
-        constraints = [
-            models.UniqueConstraint(fields=["project", "version"], name="queue_policy_version_unique"),
-            models.CheckConstraint(condition=Q(beta__gte=0, beta__lte=50), name="queue_policy_beta_in_range"),
-            models.CheckConstraint(condition=Q(epsilon__gte=0, epsilon__lte=1), name="queue_policy_epsilon_in_range"),
-            models.CheckConstraint(
-                condition=Q(batch_size__gte=1, low_watermark__lte=models.F("batch_size")),
-                name="queue_policy_watermark_below_batch",
-            ),
-            models.CheckConstraint(
-                condition=Q(answers_per_item__gte=1, answers_per_item__lte=20), name="queue_policy_answers_in_range"
-            ),
-            models.CheckConstraint(condition=Q(batch_rule__in=["stochastic", "top_k"]), name="queue_policy_rule_known"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.project} queue policy v{self.version}"
+from labeling.models import EmbeddingSpace, ModelVersion, Project
+from sampling.models.policy import QueuePolicy
+from sampling.models.surrogate import Surrogate
 
 
 class RefillRun(models.Model):
@@ -66,12 +24,45 @@ class RefillRun(models.Model):
         PROMOTION = "promotion", "A new champion"
         SCHEDULE = "schedule", "On schedule"
 
+    class Phase(models.TextChoices):
+        COLD_START = "cold_start", "Cold start"
+        ACTIVE = "active", "By informativeness"
+        FALLBACK = "fallback", "At random: active selection did worse"
+
     batch = models.UUIDField(
         default=uuid.uuid4, unique=True, editable=False, help_text="Named by the tasks this run drew."
     )
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="refill_runs")
     policy = models.ForeignKey(QueuePolicy, on_delete=models.PROTECT, related_name="refill_runs")
     model_version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    surrogate = models.ForeignKey(
+        Surrogate,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Whose scores were used.",
+    )
+    space = models.ForeignKey(
+        EmbeddingSpace,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Whose vectors were used.",
+    )
+    phase = models.CharField(max_length=16, choices=Phase, blank=True)
+    phase_reason = models.CharField(max_length=300, blank=True)
+    pool_record = models.BinaryField(
+        null=True,
+        blank=True,
+        help_text="Compressed ids of the items it could draw; newer runs only, see sampling.pool_record.",
+    )
+    score_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text="SHA-256 of ids and scores: a replay that finds another one had other scores.",
+    )
     trigger = models.CharField(max_length=16, choices=Trigger)
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     seed = models.BigIntegerField(help_text="Seeds the random generator: the same pool and seed give the same batch.")
@@ -111,7 +102,40 @@ class RefillRun(models.Model):
                 condition=Q(trigger__in=["manual", "queue_low", "promotion", "schedule"]),
                 name="refill_run_trigger_known",
             ),
+            models.CheckConstraint(
+                condition=Q(phase__in=["", "cold_start", "active", "fallback"]), name="refill_run_phase_known"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"refill {self.pk} of {self.project}"
+
+
+class RefillShard(models.Model):
+    """A key range of the pool that one worker scores for a run; the last one to be done merges them."""
+
+    run = models.ForeignKey(RefillRun, on_delete=models.CASCADE, related_name="shards")
+    number = models.PositiveSmallIntegerField()
+    first_item = models.BigIntegerField(help_text="Smallest item id of the range.")
+    end_item = models.BigIntegerField(help_text="First item id beyond the range.")
+    summary = models.BinaryField(null=True, blank=True, help_text="What the merge needs, see sampling.shards.")
+    read_ms = models.FloatField(null=True, blank=True)
+    score_ms = models.FloatField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["run_id", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "number"], name="refill_shard_number_unique"),
+            models.CheckConstraint(
+                condition=Q(first_item__lt=models.F("end_item")), name="refill_shard_range_not_empty"
+            ),
+            models.CheckConstraint(
+                condition=Q(summary__isnull=True, finished_at__isnull=True)
+                | Q(summary__isnull=False, finished_at__isnull=False),
+                name="refill_shard_finished_has_a_summary",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"shard {self.number} of refill {self.run_id}"
