@@ -1,0 +1,171 @@
+"""Estimators from actively drawn labels: reference values, exact enumeration, simulation."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from datasets.estimation import aipw, horvitz_thompson, lure, overlap, prediction_powered
+
+# Zrnic and Candès' form of AIPW, computed independently.
+Y = np.array([1.0, 0, 1, 1, 0, 1, 0, 1])
+F = np.array([0.9, 0.2, 0.6, 0.7, 0.4, 0.8, 0.1, 0.5])
+SEEN = np.array([1, 0, 1, 0, 1, 0, 0, 1], dtype=bool)
+PI = np.array([0.2, 0.4, 0.8, 0.5, 0.9, 0.3, 0.2, 1.0])
+# Values of the package ppi_py.
+PPI_Y = np.array([1.0, 0, 1, 1, 0, 1, 0, 1, 1, 0])
+PPI_F = np.array([0.9, 0.3, 0.8, 0.6, 0.2, 0.7, 0.4, 0.9, 0.5, 0.1])
+PPI_OTHER = np.array(
+    [0.8, 0.1, 0.6, 0.4, 0.9, 0.3, 0.7, 0.5, 0.2, 0.6, 0.85, 0.15, 0.55, 0.45, 0.95, 0.35, 0.65, 0.25, 0.75, 0.05]
+)
+
+
+def test_aipw_and_its_special_cases_give_the_reference_values() -> None:
+    estimate = aipw.estimate(Y, SEEN, PI, F, confidence=0.9)
+    assert estimate.value == pytest.approx(0.6569444444, abs=1e-9)
+    assert estimate.standard_error == pytest.approx(0.1722719182, abs=1e-9)
+    assert estimate.high - estimate.value == pytest.approx(0.2833620895, abs=1e-9)
+    assert aipw.estimate(Y, SEEN, PI, F, power=0.0).value == pytest.approx(0.90625, abs=1e-12)
+    assert horvitz_thompson.horvitz_thompson(Y[SEEN], PI[SEEN], population=8).value == pytest.approx(0.90625, abs=1e-12)
+    assert horvitz_thompson.hajek(Y[SEEN], PI[SEEN], population=8).value == pytest.approx(0.8671096346, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("power", "value", "low", "high"),
+    [(0.0, 0.6, 0.34518037, 0.85481963), (1.0, 0.565, 0.38612453, 0.74387547), (None, 0.565, 0.38612453, 0.74387547)],
+)
+def test_ppi_gives_the_values_of_its_authors_package(
+    power: float | None, value: float, low: float, high: float
+) -> None:
+    estimate = prediction_powered.estimate(PPI_Y, PPI_F, PPI_OTHER, power=power, confidence=0.9)
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((value, low, high), abs=1e-8)
+
+
+def test_ppi_with_a_power_between() -> None:
+    guesses = np.array([0.6, 0.5, 0.55, 0.4, 0.45, 0.7, 0.5, 0.35, 0.65, 0.3])
+    estimate = prediction_powered.estimate(PPI_Y, guesses, PPI_OTHER / 2 + 0.25, power=0.7, confidence=0.9)
+    assert estimate.value == pytest.approx(0.60175, abs=1e-9)
+    assert estimate.standard_error == pytest.approx(0.1472219944, abs=1e-9)
+    assert (estimate.low, estimate.high) == pytest.approx((0.35959137, 0.84390863), abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("propensity", "population", "expected"),
+    [
+        ([0.3, 0.2, 0.25], 10, [0.4814814815, 0.6111111111, 0.5]),
+        ([1 / 5, 1 / 4, 1 / 3], 5, [1, 1, 1]),
+        ([0.3, 0.6, 1.0], 3, [1, 1, 1]),
+    ],
+)
+def test_lure_weights(propensity: list[float], population: int, expected: list[float]) -> None:
+    assert lure.weights(np.array(propensity), population=population) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("drawn", "variance"), [(2, 0.172771990741), (3, 0.045804398148), (4, 0.0)])
+def test_lure_is_unbiased_over_all_orders_of_drawing(drawn: int, variance: float) -> None:
+    losses, weight = np.array([0, 1, 0.25, 3]), np.array([0.1, 0.2, 0.3, 0.4])
+    first = second = 0.0
+    for order in itertools.permutations(range(4), drawn):
+        left = 1.0 - np.cumsum(weight[list(order)]) + weight[list(order)]
+        propensity = weight[list(order)] / left
+        value = lure.estimate(losses[list(order)], propensity, population=4).value
+        first += propensity.prod() * value
+        second += propensity.prod() * value**2
+    assert first == pytest.approx(1.0625, abs=1e-12)
+    assert second - first**2 == pytest.approx(variance, abs=1e-11)
+
+
+@pytest.mark.parametrize("drawn", [2, 3, 4, 5])
+def test_lure_stays_unbiased_when_items_arrive_between_the_draws(drawn: int) -> None:
+    losses, weight = np.array([0, 1, 0.25, 3, 2]), np.array([0.1, 0.2, 0.3, 0.4, 0.7])
+    arrives = np.array([0, 0, 0, 1, 1])
+    mean = total = 0.0
+    for order in itertools.permutations(range(5), drawn):
+        rows, chance, propensity = list(order), 1.0, []
+        for draw, item in enumerate(order):
+            there = [i for i in range(5) if arrives[i] <= draw and i not in order[:draw]]
+            propensity.append(weight[item] / weight[there].sum() if item in there else 0.0)
+            chance *= propensity[-1]
+        if chance == 0.0:
+            continue
+        estimate = lure.estimate_of_rounds(losses[rows], np.array(propensity), arrives[rows], [(0, 3), (1, 2)])
+        mean += chance * estimate.value
+        total += chance
+    assert total == pytest.approx(1.0)
+    assert mean == pytest.approx(losses.mean(), abs=1e-12)
+
+
+def test_lure_of_one_cohort_is_lure() -> None:
+    propensity, values = np.array([0.3, 0.2, 0.25]), np.array([1.0, 0.0, 2.0])
+    one = lure.estimate(values, propensity, population=10)
+    same = lure.estimate_of_rounds(values, propensity, np.zeros(3, dtype=int), [(0, 10)])
+    assert (same.value, same.standard_error) == pytest.approx((one.value, one.standard_error))
+
+
+def test_aipw_is_unbiased_and_its_interval_covers_in_simulation() -> None:
+    rng = np.random.default_rng(5)
+    says = rng.uniform(0.3, 1.0, 2_000)
+    right = (rng.random(2_000) < says**2).astype(float)  # over-confident guesses
+    chance = np.clip(0.5 * (1.05 - says), 0.02, 1.0)
+    values, covered = [], 0
+    for _ in range(400):
+        seen = rng.random(2_000) < chance
+        estimate = aipw.estimate(right, seen, chance, says, power=1.0)
+        values.append(estimate.value)
+        covered += estimate.low <= right.mean() <= estimate.high
+    error = np.std(values) / np.sqrt(len(values))
+    assert abs(np.mean(values) - right.mean()) < 3 * error
+    assert 0.91 <= covered / 400 <= 0.99
+
+
+def test_a_tuned_power_is_no_worse_than_either_end_with_useless_guesses() -> None:
+    rng = np.random.default_rng(6)
+    right, noise = (rng.random(3_000) < 0.7).astype(float), rng.random(3_000)
+    seen = rng.random(3_000) < 0.1
+    width = [
+        aipw.estimate(right, seen, np.full(3_000, 0.1), noise, power=power).standard_error for power in (0.0, 1.0, None)
+    ]
+    assert width[2] <= min(width[:2]) + 1e-12
+
+
+def test_overlap_tells_good_weak_and_impossible_draws_apart() -> None:
+    even = overlap.diagnose(np.full(100, 1 / 1000), np.full(100, 1000))
+    assert even.verdict == "good"
+    assert even.effective_n == pytest.approx(100.0)
+    assert even.smallest_relative == pytest.approx(1.0)
+    few = overlap.diagnose(np.full(20, 1 / 1000), np.full(20, 1000))
+    assert few.verdict == "weak"
+    skewed = np.full(200, 5e-2)
+    skewed[0] = 1e-7
+    assert overlap.diagnose(skewed, np.full(200, 1000)).verdict == "weak"
+    top_k = overlap.diagnose(np.array([0.1, np.nan]), np.array([10, 9]))
+    assert top_k.verdict == "not_estimable"
+    assert "1 of 2 draws" in top_k.reason
+    assert overlap.diagnose(np.empty(0), np.empty(0, dtype=int)).verdict == "not_estimable"
+    assert overlap.effective_sample_size(np.array([3.0, 3.0])) == pytest.approx(2.0)
+    assert overlap.effective_sample_size(np.array([1e200, 1e200])) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: lure.weights(np.array([0.5, 0.0]), population=5), r"row 1: propensity"),
+        (lambda: lure.weights(np.array([0.5, np.nan]), population=5), r"row 1: propensity must be finite"),
+        (lambda: lure.weights(np.full(6, 0.1), population=5), "do not fit a pool of 5"),
+        (lambda: lure.estimate(np.empty(0), np.empty(0), population=5), "no draw"),
+        (lambda: lure.estimate(np.array([np.inf]), np.array([0.5]), population=5), "row 0: values"),
+        (
+            lambda: lure.estimate_of_rounds(np.ones(2), np.full(2, 0.5), np.array([1, 0]), [(0, 3), (1, 3)]),
+            "row 0: drawn before it arrived",
+        ),
+        (lambda: aipw.estimate(Y, SEEN.astype(int), PI, F), "boolean"),
+        (lambda: aipw.estimate(Y, SEEN, PI * 0, F), "row 0: inclusion"),
+        (lambda: horvitz_thompson.hajek(np.empty(0), np.empty(0), population=1), "at least one"),
+        (lambda: horvitz_thompson.horvitz_thompson(Y, PI, population=7), "cannot hold 8"),
+        (lambda: prediction_powered.estimate(Y, F, np.empty(0)), "at least one"),
+        (lambda: overlap.effective_sample_size(np.array([1.0, -1.0])), "row 1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=message):
+        call()
