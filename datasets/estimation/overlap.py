@@ -10,6 +10,8 @@ FEWEST_EFFECTIVE: Final = 30.0
 """With fewer effective draws a normal interval is no guide."""
 SMALLEST_RATIO: Final = 0.2
 """Below this share of effective draws, a few rows decide the estimate."""
+LEAST_REPRESENTED: Final = 0.8
+"""Weights average 1 over all possible draws. Draws that average less have not met the items that hold the rest."""
 
 Verdict = Literal["good", "weak", "not_estimable"]
 
@@ -20,6 +22,9 @@ class Overlap:
 
     effective_n
         Kish's effective sample size, between 0 and n.
+    represented
+        Mean of the weights 1 / (q_m * remaining), whose expectation is 1: the share of the pool that the draws stand for, as
+        far as they can tell. NaN without draws.
     smallest_relative
         The smallest propensity, in units of the uniform one at the same draw; NaN without draws.
     largest_share
@@ -30,6 +35,7 @@ class Overlap:
     reason: str
     n: int
     effective_n: float
+    represented: float
     smallest_relative: float
     largest_share: float
 
@@ -74,7 +80,7 @@ def diagnose(propensity: NDArray[np.floating], remaining: NDArray[np.integer]) -
     Returns
     -------
     "not_estimable" with a deterministic draw, a propensity that is none, or no draw at all; "weak" with an effective
-    sample below 30 or below a fifth of the draws; else "good". The reason is a sentence.
+    sample below 30 or below a fifth of the draws, or when the draws represent less than 80% of the pool; else "good". The reason is a sentence.
 
     >>> diagnose(np.array([np.nan]), np.array([10])).verdict
     'not_estimable'
@@ -84,10 +90,9 @@ def diagnose(propensity: NDArray[np.floating], remaining: NDArray[np.integer]) -
         raise ValueError(f"propensity and remaining must have one shape (M,), not {chances.shape}, {left.shape}")
     n = len(chances)
 
-    def said(
-        verdict: Verdict, reason: str, effective: float = 0.0, least: float = np.nan, most: float = np.nan
-    ) -> Overlap:
-        return Overlap(verdict, reason, n, effective, float(least), float(most))
+    def said(verdict: Verdict, reason: str, effective: float = 0.0, *shares: float) -> Overlap:
+        represented, least, most = shares or (np.nan, np.nan, np.nan)
+        return Overlap(verdict, reason, n, effective, float(represented), float(least), float(most))
 
     if not n:
         return said("not_estimable", "There is no draw yet.")
@@ -102,11 +107,14 @@ def diagnose(propensity: NDArray[np.floating], remaining: NDArray[np.integer]) -
         return said("not_estimable", "Some logged propensities are no probabilities.")
     relative = chances * left
     inverse = 1.0 / relative
-    effective, least, most = effective_sample_size(inverse), relative.min(), inverse.max() / inverse.sum()
+    effective, represented = effective_sample_size(inverse), float(inverse.mean())
+    shares = (represented, relative.min(), inverse.max() / inverse.sum())
+    worth = f"{n} draws are worth {effective:.0f} uniform ones"
     if effective < FEWEST_EFFECTIVE:
-        return said("weak", f"The {n} draws are worth {effective:.0f} uniform ones: too few.", effective, least, most)
+        return said("weak", f"The {worth}: too few.", effective, *shares)
     if effective < SMALLEST_RATIO * n:
-        return said(
-            "weak", f"A few rows decide: {n} draws are worth {effective:.0f} uniform ones.", effective, least, most
-        )
-    return said("good", f"The {n} draws are worth {effective:.0f} uniform ones.", effective, least, most)
+        return said("weak", f"A few rows decide: {worth}.", effective, *shares)
+    if represented < LEAST_REPRESENTED:
+        reason = f"The draws stand for {100 * represented:.0f}% of the pool only; the rest had next to no chance."
+        return said("weak", reason, effective, *shares)
+    return said("good", f"The {worth}.", effective, *shares)

@@ -138,6 +138,8 @@ def test_overlap_tells_good_weak_and_impossible_draws_apart() -> None:
     skewed = np.full(200, 5e-2)
     skewed[0] = 1e-7
     assert overlap.diagnose(skewed, np.full(200, 1000)).verdict == "weak"
+    likely = overlap.diagnose(np.full(200, 5e-3), np.full(200, 1000))
+    assert (likely.verdict, "20% of the pool" in likely.reason) == ("weak", True)
     top_k = overlap.diagnose(np.array([0.1, np.nan]), np.array([10, 9]))
     assert top_k.verdict == "not_estimable"
     assert "1 of 2 draws" in top_k.reason
