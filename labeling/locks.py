@@ -19,6 +19,7 @@ class LockKind(IntEnum):
     IDEMPOTENT_REQUEST = 3
     ACCEPTANCE = 4
     IMPORT_JOB = 5
+    FEATURES = 6
 
 
 def _key(kind: LockKind, object_id: int) -> int:

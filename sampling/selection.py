@@ -12,6 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sampling.batch_rules.candidates import Chosen
+
 DEFAULT_BETA: Final = 6.0
 DEFAULT_EPSILON: Final = 0.1
 # Scores below this count as this. It keeps every propensity above zero (what unbiased estimation from active draws
@@ -128,6 +130,56 @@ def draw_batch(
         n_active_pool=len(active),
         n_reserve=len(reserve),
         epsilon=epsilon,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coins:
+    """Which draws are audit draws, before any item is chosen.
+
+    active, reserve
+        Positions that active and audit draws may take, ascending.
+    is_audit
+        One coin per draw, in draw order.
+    """
+
+    active: NDArray[np.int64]
+    reserve: NDArray[np.int64]
+    is_audit: NDArray[np.bool_]
+    epsilon: float
+
+    @property
+    def active_draws(self) -> int:
+        return int(np.count_nonzero(~self.is_audit))
+
+
+def toss(in_reserve: NDArray[np.bool_], *, size: int, epsilon: float, rng: np.random.Generator) -> Coins:
+    """Toss the coin of every draw, for a batch whose active part a batch rule chooses; `complete` puts them together.
+
+    Parameters, errors and empty cases are those of `draw_batch`.
+    """
+    active, reserve = _groups(np.zeros(in_reserve.shape, dtype=np.float32), in_reserve, size=size, epsilon=epsilon)
+    return Coins(
+        active, reserve, _audit_positions(len(active), len(reserve), size=size, epsilon=epsilon, rng=rng), epsilon
+    )
+
+
+def complete(coins: Coins, chosen: Chosen, *, rng: np.random.Generator) -> Draw:
+    """Interleave what a batch rule chose with audit draws from the reserve, and multiply in the coins' probabilities.
+
+    `chosen.index` are positions among `coins.active`; ValueError when they are not as many as the active draws.
+    """
+    if len(chosen.index) != coins.active_draws:
+        raise ValueError(f"{coins.active_draws} items were to be chosen, not {len(chosen.index)}")
+    return _assemble(
+        coins.active[chosen.index],
+        _uniform_sample(coins.reserve, len(coins.is_audit) - coins.active_draws, rng=rng),
+        coins.is_audit,
+        active_proposal=chosen.proposal,
+        active_propensity=chosen.propensity,
+        n_active_pool=len(coins.active),
+        n_reserve=len(coins.reserve),
+        epsilon=coins.epsilon,
     )
 
 

@@ -6,7 +6,6 @@ See docs/algorithms/refill.md for the rules, and docs/algorithms/stochastic_acqu
 import contextlib
 import datetime as dt
 import secrets
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
@@ -14,46 +13,19 @@ import numpy as np
 from django.contrib.auth.models import User
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import F
-from numpy.typing import NDArray
 
-from labeling import selectors as labeling_selectors
 from labeling.errors import QueuePaused
 from labeling.models import AnnotationTask, ModelVersion, Project
-from labeling.schema import KINDS, PredictionForm
 from labeling.selectors import servable_tasks
 from labeling.services import annotation_queue
 from labeling.services.annotation_queue import NewTask
 from sampling import selectors
-from sampling.models import QueuePolicy, RefillRun
-from sampling.selection import Draw, draw_batch, draw_top_k
-from sampling.services import policies, pool
-from sampling.strategies import registry
-from sampling.strategies.column_blocks import find_bad_rows
-from sampling.strategies.registry import Informativeness
+from sampling.models import RefillRun
+from sampling.services import policies, scoring
+from sampling.services.scoring import Drawn
 
 MOST_ATTEMPTS: Final = 5
 """A run that was begun so often and never ended kills its worker; it is given up."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoredPool:
-    """The available items in the order of their ids, and how much a label of each would teach.
-
-    informativeness
-        Shape (n,), float32. Where `is_scored` is False: the average item's, see `_average`.
-    """
-
-    item_ids: NDArray[np.int64]
-    in_reserve: NDArray[np.bool_]
-    informativeness: NDArray[np.float32]
-    is_scored: NDArray[np.bool_]
-    read_seconds: float
-    score_seconds: float
-
-    @property
-    def is_cold(self) -> bool:
-        """No item has a score: the draw is uniform."""
-        return not self.is_scored.any()
 
 
 def request(
@@ -176,14 +148,13 @@ def _fill(run: RefillRun, now: dt.datetime) -> str:
     if size <= 0:
         return "The queue is full."
 
-    scored = _read_and_score(project, champion, policy)
-    run.read_ms, begin = scored.read_seconds * 1000, perf_counter()
-    draw = _draw(scored, policy, size=size, seed=run.seed)
-    run.score_ms, begin = (scored.score_seconds + perf_counter() - begin) * 1000, perf_counter()
-    run.pool_size = _drawable_count(scored, policy)
+    drawn = scoring.score_and_draw(project, policy, size=size, seed=run.seed)
+    run.read_ms, run.score_ms = drawn.pool.read_seconds * 1000, drawn.pool.score_seconds * 1000
+    run.phase, run.phase_reason, run.space = drawn.phase, drawn.phase_reason, drawn.space
+    run.pool_size, begin = drawn.drawable_count, perf_counter()
     run.selected_count = annotation_queue.enqueue(
         project,
-        _tasks(scored, draw, champion),
+        _tasks(drawn, champion),
         batch=run.batch,
         pool_size=run.pool_size,
         now=now,
@@ -193,7 +164,7 @@ def _fill(run: RefillRun, now: dt.datetime) -> str:
     tasks = AnnotationTask.objects.filter(batch=run.batch)
     run.audit_count = tasks.filter(is_audit=True).count()
     run.write_ms = (perf_counter() - begin) * 1000
-    return "" if run.selected_count else "The pool has no item to draw."
+    return drawn.remark if run.selected_count else "The pool has no item to draw."
 
 
 def _is_stale(project: Project, champion: ModelVersion | None) -> bool:
@@ -202,79 +173,9 @@ def _is_stale(project: Project, champion: ModelVersion | None) -> bool:
     return last is not None and last.model_version != champion
 
 
-def _read_and_score(project: Project, champion: ModelVersion | None, policy: QueuePolicy) -> ScoredPool:
-    kind = labeling_selectors.current_schema(project).kind
-    strategy, form = registry.find(policy.strategy, kind), KINDS[kind].prediction_form
-    blocks: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32]]] = []
-    score_seconds = 0.0
-    begin = perf_counter()
-    for block in pool.blocks(project.pk, champion):
-        scoring_begins = perf_counter()
-        scores = _score(block, strategy, form)
-        score_seconds += perf_counter() - scoring_begins
-        blocks.append((block.item_ids, block.in_reserve, scores))
-    read_seconds = perf_counter() - begin - score_seconds
-
-    begin = perf_counter()
-    item_ids, in_reserve, scores = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    # The database may hand rows out in any order; the draw must not depend on it.
-    order = np.argsort(item_ids, kind="stable")
-    item_ids, in_reserve, scores = item_ids[order], in_reserve[order], scores[order]
-    is_scored = ~np.isnan(scores)
-    scores[~is_scored] = _average(scores[is_scored], policy.beta)
-    score_seconds += perf_counter() - begin
-    return ScoredPool(item_ids, in_reserve, scores, is_scored, read_seconds, score_seconds)
-
-
-def _score(block: pool.PoolBlock, strategy: Informativeness, form: PredictionForm) -> NDArray[np.float32]:
-    """Informativeness of each item, NaN where the model said nothing."""
-    scores = np.full(len(block.item_ids), np.nan, dtype=np.float32)
-    if not block.probabilities.shape[1]:
-        return scores
-    is_scored = ~np.isnan(block.probabilities[:, 0])
-    known = block.probabilities if is_scored.all() else block.probabilities[is_scored]
-    try:
-        scores[is_scored] = strategy(known)
-    except ValueError as error:
-        is_bad = find_bad_rows(known, form)
-        if not is_bad.any():
-            raise
-        item_id = block.item_ids[is_scored][is_bad.argmax()]
-        raise ValueError(f"What is stored as the prediction for item {item_id} is none: {error}") from error
-    return scores
-
-
-def _average(scores: NDArray[np.float32], beta: float) -> float:
-    """The score that is drawn as often as the scored items are on average: s = (mean of s ** beta) ** (1 / beta).
-
-    So items the model said nothing about get their share of the active draws, neither all nor none. beta = 0: any score
-    does, the mean is taken. No score at all: 1, the draw is uniform.
-    """
-    if not len(scores):
-        return 1.0
-    if beta == 0:
-        return float(scores.mean(dtype=np.float64))
-    return float(np.mean(scores.astype(np.float64) ** beta) ** (1 / beta))
-
-
-def _draw(scored: ScoredPool, policy: QueuePolicy, *, size: int, seed: int) -> Draw:
-    rng = np.random.default_rng(seed)
-    scores, in_reserve = scored.informativeness, scored.in_reserve
-    if policy.batch_rule == QueuePolicy.BatchRule.TOP_K and not scored.is_cold:
-        return draw_top_k(scores, in_reserve, size=size, epsilon=policy.epsilon, rng=rng)
-    return draw_batch(scores, in_reserve, size=size, beta=policy.beta, epsilon=policy.epsilon, rng=rng)
-
-
-def _drawable_count(scored: ScoredPool, policy: QueuePolicy) -> int:
-    """Items that had a chance: at epsilon 0 the reserve has none, and at 1 nothing else has."""
-    reserve = int(np.count_nonzero(scored.in_reserve))
-    active = len(scored.item_ids) - reserve
-    return (active if policy.epsilon < 1 else 0) + (reserve if policy.epsilon > 0 else 0)
-
-
-def _tasks(scored: ScoredPool, draw: Draw, champion: ModelVersion | None) -> list[NewTask]:
-    reasons = AnnotationTask.Reason
-    active_reason = reasons.COLD_START if scored.is_cold else reasons.UNCERTAIN
+def _tasks(drawn: Drawn, champion: ModelVersion | None) -> list[NewTask]:
+    reasons, scored, draw = AnnotationTask.Reason, drawn.pool, drawn.draw
+    active_reason = reasons.UNCERTAIN if drawn.phase == RefillRun.Phase.ACTIVE else reasons.COLD_START
     return [
         NewTask(
             item_id=int(scored.item_ids[index]),

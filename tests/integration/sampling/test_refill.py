@@ -206,10 +206,10 @@ def test_items_without_a_score_are_drawn_like_the_average_item(project: Project,
 def test_the_average_is_defined_at_its_edges() -> None:
     none, zeros = np.empty(0, dtype=np.float32), np.zeros(3, dtype=np.float32)
     some = np.array([0.2, 0.4], dtype=np.float32)
-    assert refill._average(none, 6.0) == 1.0
-    assert refill._average(zeros, 6.0) == 0.0
-    assert refill._average(some, 0.0) == pytest.approx(0.3)
-    assert refill._average(some, 50.0) == pytest.approx(0.4 * 0.5 ** (1 / 50))
+    assert scoring._average(none, 6.0) == 1.0
+    assert scoring._average(zeros, 6.0) == 0.0
+    assert scoring._average(some, 0.0) == pytest.approx(0.3)
+    assert scoring._average(some, 50.0) == pytest.approx(0.4 * 0.5 ** (1 / 50))
 
 
 # -- replacing ---------------------------------------------------------------------------------------------------
