@@ -22,6 +22,11 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "accept what was not accepted": {"task": "datasets.sweep_acceptance", "schedule": schedule(10.0)},
     "refill queues that are low": {"task": "sampling.sweep_watermarks", "schedule": schedule(15.0)},
     "run refills that were lost": {"task": "sampling.sweep_refills", "schedule": schedule(20.0)},
+    "give items vectors": {
+        "task": "sampling.sweep_features",
+        "schedule": schedule(30.0),
+        "options": {"expires": 30.0},  # fitting may take longer than that, and one sweep is enough
+    },
     "rerun trainings that were lost": {"task": "training.sweep_runs", "schedule": schedule(20.0)},
     "predict items newer than the champion": {"task": "training.sweep_predictions", "schedule": schedule(20.0)},
     "start trainings that are due": {"task": "training.sweep_triggers", "schedule": schedule(30.0)},

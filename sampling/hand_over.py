@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-DEFAULT_LABELS_PER_CLASS: Final = 15
+DEFAULT_LABELS_PER_CLASS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def decide(
     ValueError
         For a negative count or parameter, or less than one class.
 
-    >>> decide({"spam": 2, "ham": 28}, classes=2, has_scores=True).is_done
+    >>> decide({"spam": 1, "ham": 9}, classes=2, has_scores=True).is_done
     True
     >>> decide({"ham": 40}, classes=2, has_scores=True).reason
     'Cold start: all 40 labels are of one class.'

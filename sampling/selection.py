@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sampling.batch_rules.candidates import Chosen
 
-DEFAULT_BETA: Final = 6.0
+DEFAULT_BETA: Final = 12.0
 DEFAULT_EPSILON: Final = 0.1
 # Scores below this count as this. It keeps every propensity above zero (what unbiased estimation from active draws
 # needs), makes an all-zero pool uniform, and is far above the float32 rounding of a score (6e-8) that beta would blow up.

@@ -7,9 +7,10 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from labeling.models import Project
 from labeling.wakeup import awake, wake
 from sampling import selectors
-from sampling.services import refill
+from sampling.services import features, refill
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,19 @@ def sweep_refills() -> None:
     """Execute what is pending, because its message was lost or its worker died. A run at work is passed over."""
     for run_id in selectors.lost_runs():
         _execute_if_possible(run_id)
+
+
+@shared_task(name="sampling.sweep_features", soft_time_limit=_SOFT_SECONDS, time_limit=_HARD_SECONDS)
+def sweep_features() -> None:
+    """Give items vectors where refills look at them. A project that another worker is at is passed over."""
+    for project in Project.objects.filter(queue_paused_at__isnull=True):
+        try:
+            if features.is_wanted(project):
+                features.build(project, now=timezone.now())
+        except _TRANSIENT as error:
+            logger.warning(
+                "vectors of project %s could not be made now; the next sweep will try: %s", project.pk, error
+            )
 
 
 def _execute_if_possible(run_id: int) -> None:

@@ -3,6 +3,7 @@
 from rest_framework import serializers
 
 from sampling.models import QueuePolicy, RefillRun
+from sampling.services.policies import batch_rules, cold_starts
 from sampling.strategies.registry import STRATEGIES
 
 _LARGEST_SEED = 2**63 - 1
@@ -16,8 +17,8 @@ class QueuePolicySerializer(serializers.ModelSerializer[QueuePolicy]):
     class Meta:
         model = QueuePolicy
         fields = [
-            "version", "strategy", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark", "answers_per_item", "created_at",
-            "created_by",
+            "version", "strategy", "batch_rule", "beta", "shortlist_factor", "cold_start", "hand_over_labels_per_class", "epsilon", "batch_size",
+            "low_watermark", "answers_per_item", "created_at", "created_by",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -28,7 +29,15 @@ class PolicyChangesSerializer(serializers.Serializer[None]):
     strategy = serializers.CharField(
         required=False, max_length=32, help_text=f"One of: {', '.join(STRATEGIES)}; it must fit the task type."
     )
-    batch_rule = serializers.ChoiceField(required=False, choices=QueuePolicy.BatchRule.choices)
+    batch_rule = serializers.CharField(required=False, max_length=24, help_text=f"One of: {', '.join(batch_rules())}.")
+    shortlist_factor = serializers.IntegerField(
+        required=False, help_text="Diverse rules choose among so many times the batch of the most informative items."
+    )
+    cold_start = serializers.CharField(required=False, max_length=16, help_text=f"One of: {', '.join(cold_starts())}.")
+    hand_over_labels_per_class = serializers.IntegerField(
+        required=False,
+        help_text="Cold start ends at so many labels a class on average; 0: as soon as there are scores.",
+    )
     beta = serializers.FloatField(required=False, help_text="Power on informativeness: 0 draws uniformly.")
     epsilon = serializers.FloatField(required=False, help_text="Share of draws that go to the audit slice.")
     batch_size = serializers.IntegerField(required=False, help_text="Open tasks after a refill.")
@@ -62,7 +71,7 @@ class RefillRunSerializer(serializers.ModelSerializer[RefillRun]):
     class Meta:
         model = RefillRun
         fields = [
-            "id", "batch", "trigger", "state", "message", "policy_version", "model_version", "seed",
+            "id", "batch", "trigger", "state", "message", "phase", "phase_reason", "policy_version", "model_version", "seed",
             "replaces_open_tasks", "attempts", "pool_size", "withdrawn_count", "selected_count", "audit_count",
             "read_ms", "score_ms", "write_ms", "created_at", "created_by", "finished_at",
         ]  # fmt: skip

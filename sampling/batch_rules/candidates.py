@@ -63,7 +63,7 @@ class Parameters:
         Distance between embeddings: "cosine" puts all of them on the unit sphere first.
     """
 
-    beta: float = 6.0
+    beta: float = 12.0
     shortlist_factor: int = 10
     sample_size: int = 20_000
     metric: Literal["cosine", "euclidean"] = "cosine"

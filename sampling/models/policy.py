@@ -37,7 +37,7 @@ class QueuePolicy(models.Model):
     score_source = models.CharField(max_length=16, choices=ScoreSource, default=ScoreSource.AUTO)
     cold_start = models.CharField(max_length=16, choices=ColdStart, default=ColdStart.TYPICALITY)
     hand_over_labels_per_class = models.PositiveSmallIntegerField(
-        default=15, help_text="Cold start ends at so many labels a class on average; 0: as soon as there are scores."
+        default=5, help_text="Cold start ends at so many labels a class on average; 0: as soon as there are scores."
     )
     shortlist_factor = models.PositiveSmallIntegerField(
         default=10, help_text="Diverse rules choose among so many times the batch of the most informative items."
@@ -57,7 +57,7 @@ class QueuePolicy(models.Model):
     stop_below_gain = models.FloatField(
         default=0.002, help_text="Advise to stop when the next 100 labels are expected to add less accuracy than this."
     )
-    beta = models.FloatField(default=6.0, help_text="Power on informativeness: 0 draws uniformly, large is greedy.")
+    beta = models.FloatField(default=12.0, help_text="Power on informativeness: 0 draws uniformly, large is greedy.")
     epsilon = models.FloatField(default=0.1, help_text="Share of draws that go to the audit slice.")
     batch_size = models.PositiveIntegerField(default=100, help_text="Open tasks after a refill.")
     low_watermark = models.PositiveIntegerField(default=20, help_text="A refill starts when fewer tasks are open.")

@@ -26,9 +26,15 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
 
     class Meta:
         model = QueuePolicy
-        fields = ["strategy", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark", "answers_per_item"]
+        fields = [
+            "strategy", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark", "answers_per_item", "cold_start",
+            "hand_over_labels_per_class", "shortlist_factor",
+        ]  # fmt: skip
         labels = {
             "batch_rule": "Rule for a batch",
+            "cold_start": "Begin with",
+            "hand_over_labels_per_class": "Labels per class before doubt counts",
+            "shortlist_factor": "Shortlist, times the batch",
             "beta": "Sharpness (beta)",
             "epsilon": "Random share (epsilon)",
             "batch_size": "Queue size",
@@ -36,7 +42,10 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
             "answers_per_item": "People asked per item",
         }
         help_texts = {
-            "batch_rule": "Stochastic draws keep a batch diverse and give exact propensities.",
+            "batch_rule": "Stochastic rules give every item a known chance; of the others' choice nothing can be estimated.",
+            "cold_start": "What to ask while there are too few labels for a model's doubt to mean something.",
+            "hand_over_labels_per_class": "On average. The doubt of a model that your app sends counts from the start.",
+            "shortlist_factor": "Rules that spread a batch choose among so many times its size.",
             "beta": "0 draws uniformly; the larger, the more only the most informative items come.",
             "epsilon": "Share of tasks drawn at random, whatever the model says: they measure it honestly.",
             "batch_size": "Open tasks after a refill.",
@@ -51,6 +60,12 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
         assert isinstance(strategy, forms.ChoiceField)  # noqa: S101 - for the type checker
         fitting = registry.fitting(selectors.current_schema(instance.project).kind)
         strategy.choices = [(name, STRATEGY_NAMES.get(name, name)) for name in fitting]
+        offered = {"batch_rule": policies.batch_rules(), "cold_start": policies.cold_starts()}
+        titles = {"batch_rule": dict(QueuePolicy.BatchRule.choices), "cold_start": dict(QueuePolicy.ColdStart.choices)}
+        for name, known in offered.items():
+            field = self.fields[name]
+            assert isinstance(field, forms.TypedChoiceField)  # noqa: S101 - for the type checker
+            field.choices = [(value, titles[name][value]) for value in known]
 
 
 def short_name(strategy: str) -> str:

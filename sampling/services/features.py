@@ -18,10 +18,14 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 from numpy.typing import NDArray
 
+from datasets import selectors as datasets_selectors
 from labeling import locks
+from labeling import selectors as labeling_selectors
 from labeling.locks import LockKind
-from labeling.models import Embedding, EmbeddingSpace, Item, Project
-from sampling import features
+from labeling.models import Embedding, EmbeddingSpace, Item, ModelVersion, Project
+from sampling import features, hand_over
+from sampling.batch_rules.registry import RULES
+from sampling.services import policies
 
 _ITEMS_PER_PIECE: Final = 500
 GROWTH: Final = 2
@@ -55,6 +59,25 @@ def build(project: Project, *, now: dt.datetime) -> EmbeddingSpace | None:
         if space is not None:
             _fill(project, space)
         return space
+
+
+def is_wanted(project: Project) -> bool:
+    """Whether a refill would look at vectors: the batch rule does, or cold start does and is not over."""
+    policy = policies.current_policy(project)
+    if "embeddings" in RULES[policy.batch_rule].needs:
+        return True
+    if "embeddings" not in RULES[policy.cold_start].needs:
+        return False
+    champion = labeling_selectors.champion(project)
+    if champion is not None and champion.origin == ModelVersion.Origin.APP:
+        return False
+    said = hand_over.decide(
+        datasets_selectors.class_counts(project),
+        classes=max(len(labeling_selectors.parsed_schema(project).label_classes), 1),
+        labels_per_class=policy.hand_over_labels_per_class,
+        has_scores=champion is not None,
+    )
+    return not said.is_done
 
 
 def vectors(space: EmbeddingSpace, item_ids: NDArray[np.int64]) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:

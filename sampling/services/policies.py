@@ -8,6 +8,7 @@ from django.db import transaction
 from labeling import selectors
 from labeling.models import Project
 from labeling.services.queue_management import MOST_ANSWERS
+from sampling.batch_rules.registry import RULES
 from sampling.errors import InvalidPolicy
 from sampling.models import QueuePolicy
 from sampling.selection import LARGEST_BETA
@@ -17,11 +18,27 @@ LARGEST_BATCH: Final = 10_000
 """Open tasks are meant to be few: each was chosen by a model that is older when its turn comes."""
 
 
+LARGEST_SHORTLIST: Final = 100
+LATEST_HAND_OVER: Final = 1_000
+
+
+def batch_rules() -> list[str]:
+    """The rules a policy may name for the time after cold start, in the order in which they are offered."""
+    return [name for name in QueuePolicy.BatchRule.values if name in RULES]
+
+
+def cold_starts() -> list[str]:
+    return [name for name in QueuePolicy.ColdStart.values if name in RULES and RULES[name].is_cold_start]
+
+
 class PolicyChanges(TypedDict, total=False):
     """What a version says; see QueuePolicy for the meaning of each field."""
 
     strategy: str
     batch_rule: str
+    shortlist_factor: int
+    cold_start: str
+    hand_over_labels_per_class: int
     beta: float
     epsilon: float
     batch_size: int
@@ -49,6 +66,9 @@ def new_version(project: Project, *, by: User | None, **changes: Unpack[PolicyCh
     before = PolicyChanges(
         strategy=current.strategy,
         batch_rule=current.batch_rule,
+        shortlist_factor=current.shortlist_factor,
+        cold_start=current.cold_start,
+        hand_over_labels_per_class=current.hand_over_labels_per_class,
         beta=current.beta,
         epsilon=current.epsilon,
         batch_size=current.batch_size,
@@ -67,8 +87,14 @@ def _problems(policy: PolicyChanges, *, kind: str) -> dict[str, str]:
     problems = {}
     if policy["strategy"] not in (fitting := registry.fitting(kind)):
         problems["strategy"] = f"must be one of those that fit a {kind} label schema: {', '.join(fitting)}"
-    if policy["batch_rule"] not in QueuePolicy.BatchRule.values:
-        problems["batch_rule"] = f"must be one of: {', '.join(QueuePolicy.BatchRule.values)}"
+    if policy["batch_rule"] not in (known := batch_rules()):
+        problems["batch_rule"] = f"must be one of: {', '.join(known)}"
+    if policy["cold_start"] not in (known := cold_starts()):
+        problems["cold_start"] = f"must be one of: {', '.join(known)}"
+    if not 1 <= policy["shortlist_factor"] <= LARGEST_SHORTLIST:
+        problems["shortlist_factor"] = f"must lie between 1 and {LARGEST_SHORTLIST}"
+    if not 0 <= policy["hand_over_labels_per_class"] <= LATEST_HAND_OVER:
+        problems["hand_over_labels_per_class"] = f"must lie between 0 and {LATEST_HAND_OVER:,}"
     # NaN fails every comparison, so it is refused too.
     if not 0.0 <= policy["beta"] <= LARGEST_BETA:
         problems["beta"] = f"must lie between 0 and {LARGEST_BETA:g}"

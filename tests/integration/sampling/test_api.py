@@ -126,7 +126,7 @@ def test_a_refill_of_another_project_is_not_found(owner_client: APIClient, stran
 
 def test_the_policy_in_force_is_listed_first(owner_client: APIClient) -> None:
     (first,) = owner_client.get(POLICIES).json()["results"]
-    assert (first["version"], first["strategy"], first["beta"], first["batch_size"]) == (1, "margin", 6.0, 100)
+    assert (first["version"], first["strategy"], first["beta"], first["batch_size"]) == (1, "margin", 12.0, 100)
 
     response = post(owner_client, POLICIES, {"strategy": "entropy", "epsilon": 0.2})
 
@@ -146,7 +146,7 @@ def test_the_policy_in_force_is_listed_first(owner_client: APIClient) -> None:
         ({"low_watermark": 500}, "invalid_policy", {"low_watermark"}),
         ({"batch_size": 0}, "invalid_policy", {"batch_size", "low_watermark"}),
         ({"beta": "much"}, "invalid_input", {"beta"}),
-        ({"batch_rule": "whim"}, "invalid_input", {"batch_rule"}),
+        ({"batch_rule": "whim"}, "invalid_policy", {"batch_rule"}),
         ({"epsilon": None}, "invalid_input", {"epsilon"}),
     ],
 )

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 def test_the_first_use_creates_the_default_policy(project: Project) -> None:
     policy = policies.current_policy(project)
     assert (policy.version, policy.strategy, policy.batch_rule) == (1, "margin", "stochastic")
-    assert (policy.beta, policy.epsilon, policy.batch_size, policy.low_watermark) == (6.0, 0.1, 100, 20)
+    assert (policy.beta, policy.epsilon, policy.batch_size, policy.low_watermark) == (12.0, 0.1, 100, 20)
     assert policies.current_policy(project) == policy
 
 
@@ -27,7 +27,7 @@ def test_a_new_version_keeps_what_is_not_named_and_leaves_the_old_one(project: P
     second = policies.new_version(project, by=owner, strategy="entropy", batch_size=50)
     assert policies.current_policy(project) == second
     assert (second.version, second.created_by) == (2, owner)
-    assert (second.strategy, second.batch_size, second.beta, second.low_watermark) == ("entropy", 50, 6.0, 20)
+    assert (second.strategy, second.batch_size, second.beta, second.low_watermark) == ("entropy", 50, 12.0, 20)
     first.refresh_from_db()
     assert (first.strategy, first.batch_size) == ("margin", 100)
 
@@ -35,7 +35,7 @@ def test_a_new_version_keeps_what_is_not_named_and_leaves_the_old_one(project: P
 def test_a_change_that_changes_nothing_makes_no_version(project: Project, owner: User) -> None:
     first = policies.current_policy(project)
     assert policies.new_version(project, by=owner) == first
-    assert policies.new_version(project, by=owner, strategy="margin", beta=6.0) == first
+    assert policies.new_version(project, by=owner, strategy="margin", beta=12.0) == first
     assert QueuePolicy.objects.count() == 1
 
 
@@ -44,6 +44,11 @@ def test_a_change_that_changes_nothing_makes_no_version(project: Project, owner:
     [
         ({"strategy": "astrology"}, {"strategy"}),
         ({"batch_rule": "whim"}, {"batch_rule"}),
+        ({"batch_rule": "typicality"}, {"batch_rule"}),
+        ({"cold_start": "stochastic"}, {"cold_start"}),
+        ({"shortlist_factor": 0}, {"shortlist_factor"}),
+        ({"hand_over_labels_per_class": -1}, {"hand_over_labels_per_class"}),
+        ({"hand_over_labels_per_class": 1_001}, {"hand_over_labels_per_class"}),
         ({"beta": -0.1}, {"beta"}),
         ({"beta": 50.1}, {"beta"}),
         ({"beta": float("nan")}, {"beta"}),

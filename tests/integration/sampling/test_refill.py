@@ -12,7 +12,7 @@ from labeling.models import AnnotationTask, Item, ModelVersion, PoolEntry, Proje
 from labeling.probability import pack
 from labeling.services import annotation_queue, projects
 from sampling.models import RefillRun
-from sampling.services import policies, refill
+from sampling.services import policies, refill, scoring
 from sampling.strategies import margin
 from tests.factories import sampling as make
 

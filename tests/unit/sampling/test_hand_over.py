@@ -27,7 +27,7 @@ def test_hand_over_needs_scores_two_classes_and_labels_in_all(
 
 
 def test_a_rare_class_does_not_keep_cold_start_going() -> None:
-    assert hand_over.decide({"ham": 29, "spam": 1}, classes=2, has_scores=True).is_done
+    assert hand_over.decide({"ham": 9, "spam": 1}, classes=2, has_scores=True).is_done
 
 
 @pytest.mark.parametrize(("counts", "classes", "per_class"), [({"a": -1}, 2, 15), ({}, 0, 15), ({}, 2, -1)])
