@@ -11,10 +11,10 @@ INSTALL = @echo "Installing the locked dependencies (a minute or two, only once)
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench stop clean lock
+.PHONY: help run test check bench bench-labels stop clean lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed ## set up and serve with demo data at http://127.0.0.1:8000 (PORT=8001 for another port)
 	@$(PY) manage.py serve
@@ -31,6 +31,9 @@ check: $(VENV)/.installed-dev ## lint, format, types, import contracts, migratio
 	$(PY) manage.py spectacular --validate --fail-on-warn --file $(VENV)/openapi.yaml
 	diff -u docs/openapi.yaml $(VENV)/openapi.yaml
 
+bench-labels: $(VENV)/.installed-bench ## learning curves of our rules and of peers (DATA=directory of *.csv.gz)
+	@$(PY) -W ignore -m tests.bench.label_curves $(if $(DATA),--data $(DATA))
+
 bench: $(VENV)/.installed-dev ## run the benchmarks, write var/bench.json
 	@$(PY) -m tests.bench
 
@@ -45,6 +48,7 @@ lock: $(VENV)/.installed-dev ## resolve both requirements files anew from pyproj
 	@$(PY) -m pip install -q uv
 	$(PY) -m uv pip compile pyproject.toml $(LOCKED) -o requirements.lock
 	$(PY) -m uv pip compile pyproject.toml --extra dev $(LOCKED) -o requirements-dev.lock
+	$(PY) -m uv pip compile pyproject.toml --extra dev --extra bench -c requirements-dev.lock $(LOCKED) -o requirements-bench.lock
 LOCKED := --quiet --upgrade --generate-hashes --python-version 3.11 --no-header
 
 $(VENV)/.created:
@@ -59,6 +63,11 @@ $(VENV)/.installed: $(VENV)/.created requirements.lock
 $(VENV)/.installed-dev: $(VENV)/.created requirements-dev.lock
 	$(INSTALL) -r requirements-dev.lock
 	@touch $(VENV)/.installed $@
+
+# Peers that only benchmarks need.
+$(VENV)/.installed-bench: $(VENV)/.installed-dev requirements-bench.lock
+	$(INSTALL) -r requirements-bench.lock
+	@touch $@
 
 $(VENV)/.browser: $(VENV)/.installed-dev
 	@$(SETUP) browser

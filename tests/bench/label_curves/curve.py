@@ -1,0 +1,145 @@
+"""One arm on one data set with one seed: labels against score, and the figures that are read off such curves."""
+
+import itertools
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata, t
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+
+from tests.bench.label_curves.arms import Arm, State
+from tests.bench.label_curves.data import DataSet, Table
+
+START: Final = 20
+_MANY_CLASSES: Final = 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Labels at the start (drawn at random, the same for all arms), per batch, and at the end."""
+
+    start: int
+    batch: int
+    budget: int
+
+
+def plan_for(data: DataSet) -> Plan:
+    """Small batches for few classes; the budget is a third of the pool, at most 20 batches of 2 labels a class beyond."""
+    start = min(max(START, 2 * data.classes), len(data.y) // 4)
+    batch = max(20, 2 * data.classes, len(data.y) // 250)
+    return Plan(start, batch, min(start + 40 * batch, len(data.y) // 3))
+
+
+def full_score(data: DataSet) -> float:
+    """The score of the model with every label of the pool."""
+    model = _fit(data.x, data.y)
+    return _score(data, _probabilities(model, data.test_x, data.classes, int(data.y[0])))
+
+
+def follow(data: DataSet, arm: Arm, plan: Plan, seed: int) -> list[tuple[int, float]]:
+    """Choose, label and train until the budget is spent; (labels, score) after every training."""
+    stamp = zlib.crc32(data.name.encode())
+    labelled = np.random.default_rng([seed, stamp]).choice(len(data.y), plan.start, replace=False)
+    draws = np.random.default_rng([seed, stamp, 1])
+    curve: list[tuple[int, float]] = []
+    while True:
+        model = _fit(data.x[labelled], data.y[labelled])
+        only = int(data.y[labelled[0]])
+        curve.append((len(labelled), _score(data, _probabilities(model, data.test_x, data.classes, only))))
+        size = min(plan.batch, plan.budget - len(labelled))
+        if size <= 0:
+            return curve
+        state = State(
+            probabilities=_probabilities(model, data.x, data.classes, only),
+            geometry=data.geometry,
+            labelled=labelled,
+            labels=data.y[labelled],
+            unlabelled=np.setdiff1d(np.arange(len(data.y)), labelled),
+            classes=data.classes,
+            size=size,
+            seed=int(draws.integers(2**62)),
+        )
+        chosen = arm(state)
+        if len(chosen) != size or len(np.union1d(chosen, labelled)) != size + len(labelled):
+            raise RuntimeError(f"an arm chose {len(chosen)} items, some of them twice or labelled already")
+        labelled = np.concatenate([labelled, chosen])
+
+
+def area(curve: list[tuple[int, float]]) -> float:
+    """Mean score over the labels of the curve, straight lines in between.
+
+    >>> area([(0, 0.0), (10, 1.0)])
+    0.5
+    """
+    labels, scores = (np.array(column, dtype=np.float64) for column in zip(*curve, strict=True))
+    return float(np.trapezoid(scores, labels) / (labels[-1] - labels[0]))
+
+
+def labels_to(curve: list[tuple[int, float]], score: float) -> float | None:
+    """The number of labels at which the curve first reaches a score, straight lines in between; None if it does not.
+
+    >>> labels_to([(0, 0.0), (10, 1.0)], 0.75), labels_to([(0, 0.0), (10, 0.5)], 0.75)
+    (7.5, None)
+    """
+    if curve[0][1] >= score:
+        return float(curve[0][0])
+    for (labels, low), (later, high) in itertools.pairwise(curve):
+        if high >= score:
+            return labels + (score - low) / (high - low) * (later - labels)
+    return None
+
+
+def mean_curve(curves: list[list[tuple[int, float]]]) -> list[tuple[int, float]]:
+    return [(points[0][0], float(np.mean([score for _, score in points]))) for points in zip(*curves, strict=True)]
+
+
+def paired_interval(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:
+    """Mean difference over the seeds with its 95% t interval.
+
+    >>> paired_interval([1.0, 1.0], [0.0, 0.0])
+    (1.0, 1.0, 1.0)
+    """
+    difference = np.array(ours) - np.array(theirs)
+    mean = float(difference.mean())
+    if len(difference) < 2:
+        return mean, -np.inf, np.inf
+    half = float(t.ppf(0.975, len(difference) - 1) * difference.std(ddof=1) / len(difference) ** 0.5)
+    return mean, mean - half, mean + half
+
+
+def ranks(scores: dict[str, float]) -> dict[str, float]:
+    """1 for the best, ties share their mean rank.
+
+    >>> ranks({"a": 0.9, "b": 0.5, "c": 0.9})
+    {'a': 1.5, 'b': 3.0, 'c': 1.5}
+    """
+    return dict(zip(scores, rankdata([-score for score in scores.values()]).tolist(), strict=True))
+
+
+def _fit(x: Table, y: NDArray[np.int64]) -> LogisticRegression | None:
+    """None where there is one class only."""
+    known = len(np.unique(y))
+    if known < 2:
+        return None
+    solver = "newton-cg" if known > _MANY_CLASSES else "lbfgs"
+    return LogisticRegression(C=10.0, solver=solver, max_iter=200, tol=1e-3).fit(x, y)
+
+
+def _probabilities(model: LogisticRegression | None, x: Table, classes: int, only: int) -> NDArray[np.float32]:
+    result = np.zeros((x.shape[0], classes), dtype=np.float32)
+    if model is None:
+        result[:, only] = 1.0
+    else:
+        result[:, model.classes_] = model.predict_proba(x)
+    return result
+
+
+def _score(data: DataSet, probabilities: NDArray[np.float32]) -> float:
+    said = probabilities.argmax(axis=1)
+    if data.uses_macro_f1:
+        return float(f1_score(data.test_y, said, average="macro"))
+    return float((said == data.test_y).mean())
