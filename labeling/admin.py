@@ -10,6 +10,8 @@ from labeling.models import (
     AnnotatorDay,
     ApiKey,
     Draft,
+    Embedding,
+    EmbeddingSpace,
     IdempotentRequest,
     ImportJob,
     ImportRowError,
@@ -179,3 +181,20 @@ class MediaFileAdmin(FactAdmin):
     list_select_related = ["project"]
     search_fields = ["file_name", "=sha256", "project__slug"]
     ordering = ["-id"]
+
+
+@admin.register(EmbeddingSpace)
+class EmbeddingSpaceAdmin(FactAdmin):
+    list_display = ["id", "project", "origin", "width", "fitted_items", "created_at"]
+    list_filter = ["origin"]
+    list_select_related = ["project"]
+    search_fields = ["project__slug"]
+    ordering = ["-id"]
+
+
+@admin.register(Embedding)
+class EmbeddingAdmin(FactAdmin):
+    list_display = ["item_id", "project", "space_id"]
+    list_select_related = ["project"]
+    search_fields = ["=item__key"]
+    ordering = ["-item_id"]

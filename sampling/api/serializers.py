@@ -3,7 +3,6 @@
 from rest_framework import serializers
 
 from sampling.models import QueuePolicy, RefillRun
-from sampling.services.policies import batch_rules, cold_starts
 from sampling.strategies.registry import STRATEGIES
 
 _LARGEST_SEED = 2**63 - 1
@@ -29,11 +28,8 @@ class PolicyChangesSerializer(serializers.Serializer[None]):
     strategy = serializers.CharField(
         required=False, max_length=32, help_text=f"One of: {', '.join(STRATEGIES)}; it must fit the task type."
     )
-    batch_rule = serializers.CharField(required=False, max_length=24, help_text=f"One of: {', '.join(batch_rules())}.")
-    shortlist_factor = serializers.IntegerField(
-        required=False, help_text="Diverse rules choose among so many times the batch of the most informative items."
-    )
-    cold_start = serializers.CharField(required=False, max_length=16, help_text=f"One of: {', '.join(cold_starts())}.")
+    batch_rule = serializers.ChoiceField(required=False, choices=QueuePolicy.BatchRule.choices)
+    cold_start = serializers.ChoiceField(required=False, choices=QueuePolicy.ColdStart.choices)
     hand_over_labels_per_class = serializers.IntegerField(
         required=False,
         help_text="Cold start ends at so many labels a class on average; 0: as soon as there are scores.",

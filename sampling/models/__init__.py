@@ -1,6 +1,4 @@
-from sampling.models.comparison import ArmComparison
 from sampling.models.policy import QueuePolicy
-from sampling.models.refill import RefillRun, RefillShard
-from sampling.models.surrogate import Surrogate, SurrogateScore
+from sampling.models.refill import RefillRun
 
-__all__ = ["ArmComparison", "QueuePolicy", "RefillRun", "RefillShard", "Surrogate", "SurrogateScore"]
+__all__ = ["QueuePolicy", "RefillRun"]

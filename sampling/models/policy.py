@@ -14,48 +14,21 @@ class QueuePolicy(models.Model):
         SOFTMAX = "softmax", "Stochastic acquisition, softmax"
         TOP_K = "top_k", "The k most informative"
         CLUSTER_QUOTAS = "cluster_quotas", "The most informative of each cluster"
-        K_MEANS_PLUS_PLUS = "k_means_plus_plus", "Informative and far apart (weighted k-means++)"
-        BADGE = "badge", "Far apart in gradients (BADGE)"
-        K_CENTER = "k_center", "Informative, covering the rest (k-center)"
-        FACILITY_LOCATION = "facility_location", "Informative, standing for the rest (facility location)"
 
     class ColdStart(models.TextChoices):
         TYPICALITY = "typicality", "Typical items of each cluster"
-        K_CENTER = "k_center", "Items far apart (k-center)"
-        COVERAGE = "coverage", "Items that cover the most others"
         UNIFORM = "uniform", "Items at random"
-
-    class ScoreSource(models.TextChoices):
-        AUTO = "auto", "The champion; where it says nothing, the surrogate"
-        CHAMPION = "champion", "The champion alone"
-        SURROGATE = "surrogate", "The surrogate alone"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="queue_policies")
     version = models.PositiveIntegerField()
     strategy = models.CharField(max_length=32, default="margin", help_text="Name in sampling.strategies.registry.")
     batch_rule = models.CharField(max_length=24, choices=BatchRule, default=BatchRule.STOCHASTIC)
-    score_source = models.CharField(max_length=16, choices=ScoreSource, default=ScoreSource.AUTO)
     cold_start = models.CharField(max_length=16, choices=ColdStart, default=ColdStart.TYPICALITY)
     hand_over_labels_per_class = models.PositiveSmallIntegerField(
         default=5, help_text="Cold start ends at so many labels a class on average; 0: as soon as there are scores."
     )
     shortlist_factor = models.PositiveSmallIntegerField(
         default=10, help_text="Diverse rules choose among so many times the batch of the most informative items."
-    )
-    segment = models.CharField(
-        max_length=100, blank=True, help_text="Segment whose values get shares of the batch; empty: none."
-    )
-    segment_targets = models.JSONField(
-        default=dict,
-        blank=True,
-        help_text="Share by segment value, e.g. {'de': 0.5, 'fr': 0.2}; the rest goes to the other values. "
-        "Empty: as in the pool.",
-    )
-    falls_back = models.BooleanField(
-        default=True, help_text="Draw at random while the active labels are measured to be worse than random ones."
-    )
-    stop_below_gain = models.FloatField(
-        default=0.002, help_text="Advise to stop when the next 100 labels are expected to add less accuracy than this."
     )
     beta = models.FloatField(default=12.0, help_text="Power on informativeness: 0 draws uniformly, large is greedy.")
     epsilon = models.FloatField(default=0.1, help_text="Share of draws that go to the audit slice.")
@@ -84,29 +57,17 @@ class QueuePolicy(models.Model):
                 condition=Q(answers_per_item__gte=1, answers_per_item__lte=20), name="queue_policy_answers_in_range"
             ),
             models.CheckConstraint(
-                condition=Q(
-                    batch_rule__in=[
-                        *("stochastic", "softmax", "top_k", "cluster_quotas"),
-                        *("k_means_plus_plus", "badge", "k_center", "facility_location"),
-                    ]
-                ),
+                condition=Q(batch_rule__in=["stochastic", "softmax", "top_k", "cluster_quotas"]),
                 name="queue_policy_rule_known",
             ),
             models.CheckConstraint(
-                condition=Q(cold_start__in=["typicality", "k_center", "coverage", "uniform"]),
-                name="queue_policy_cold_start_known",
-            ),
-            models.CheckConstraint(
-                condition=Q(score_source__in=["auto", "champion", "surrogate"]), name="queue_policy_source_known"
+                condition=Q(cold_start__in=["typicality", "uniform"]), name="queue_policy_cold_start_known"
             ),
             models.CheckConstraint(
                 condition=Q(hand_over_labels_per_class__lte=1000), name="queue_policy_hand_over_in_range"
             ),
             models.CheckConstraint(
                 condition=Q(shortlist_factor__gte=1, shortlist_factor__lte=100), name="queue_policy_shortlist_in_range"
-            ),
-            models.CheckConstraint(
-                condition=Q(stop_below_gain__gte=0, stop_below_gain__lte=1), name="queue_policy_gain_in_range"
             ),
         ]
 

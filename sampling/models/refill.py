@@ -7,7 +7,6 @@ from django.utils import timezone
 
 from labeling.models import EmbeddingSpace, ModelVersion, Project
 from sampling.models.policy import QueuePolicy
-from sampling.models.surrogate import Surrogate
 
 
 class RefillRun(models.Model):
@@ -27,7 +26,6 @@ class RefillRun(models.Model):
     class Phase(models.TextChoices):
         COLD_START = "cold_start", "Cold start"
         ACTIVE = "active", "By informativeness"
-        FALLBACK = "fallback", "At random: active selection did worse"
 
     batch = models.UUIDField(
         default=uuid.uuid4, unique=True, editable=False, help_text="Named by the tasks this run drew."
@@ -35,14 +33,6 @@ class RefillRun(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="refill_runs")
     policy = models.ForeignKey(QueuePolicy, on_delete=models.PROTECT, related_name="refill_runs")
     model_version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    surrogate = models.ForeignKey(
-        Surrogate,
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="+",
-        help_text="Whose scores were used.",
-    )
     space = models.ForeignKey(
         EmbeddingSpace,
         null=True,
@@ -53,16 +43,6 @@ class RefillRun(models.Model):
     )
     phase = models.CharField(max_length=16, choices=Phase, blank=True)
     phase_reason = models.CharField(max_length=300, blank=True)
-    pool_record = models.BinaryField(
-        null=True,
-        blank=True,
-        help_text="Compressed ids of the items it could draw; newer runs only, see sampling.pool_record.",
-    )
-    score_digest = models.CharField(
-        max_length=64,
-        blank=True,
-        help_text="SHA-256 of ids and scores: a replay that finds another one had other scores.",
-    )
     trigger = models.CharField(max_length=16, choices=Trigger)
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     seed = models.BigIntegerField(help_text="Seeds the random generator: the same pool and seed give the same batch.")
@@ -102,40 +82,8 @@ class RefillRun(models.Model):
                 condition=Q(trigger__in=["manual", "queue_low", "promotion", "schedule"]),
                 name="refill_run_trigger_known",
             ),
-            models.CheckConstraint(
-                condition=Q(phase__in=["", "cold_start", "active", "fallback"]), name="refill_run_phase_known"
-            ),
+            models.CheckConstraint(condition=Q(phase__in=["", "cold_start", "active"]), name="refill_run_phase_known"),
         ]
 
     def __str__(self) -> str:
         return f"refill {self.pk} of {self.project}"
-
-
-class RefillShard(models.Model):
-    """A key range of the pool that one worker scores for a run; the last one to be done merges them."""
-
-    run = models.ForeignKey(RefillRun, on_delete=models.CASCADE, related_name="shards")
-    number = models.PositiveSmallIntegerField()
-    first_item = models.BigIntegerField(help_text="Smallest item id of the range.")
-    end_item = models.BigIntegerField(help_text="First item id beyond the range.")
-    summary = models.BinaryField(null=True, blank=True, help_text="What the merge needs, see sampling.shards.")
-    read_ms = models.FloatField(null=True, blank=True)
-    score_ms = models.FloatField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["run_id", "number"]
-        constraints = [
-            models.UniqueConstraint(fields=["run", "number"], name="refill_shard_number_unique"),
-            models.CheckConstraint(
-                condition=Q(first_item__lt=models.F("end_item")), name="refill_shard_range_not_empty"
-            ),
-            models.CheckConstraint(
-                condition=Q(summary__isnull=True, finished_at__isnull=True)
-                | Q(summary__isnull=False, finished_at__isnull=False),
-                name="refill_shard_finished_has_a_summary",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"shard {self.number} of refill {self.run_id}"

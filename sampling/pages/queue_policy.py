@@ -60,12 +60,6 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
         assert isinstance(strategy, forms.ChoiceField)  # noqa: S101 - for the type checker
         fitting = registry.fitting(selectors.current_schema(instance.project).kind)
         strategy.choices = [(name, STRATEGY_NAMES.get(name, name)) for name in fitting]
-        offered = {"batch_rule": policies.batch_rules(), "cold_start": policies.cold_starts()}
-        titles = {"batch_rule": dict(QueuePolicy.BatchRule.choices), "cold_start": dict(QueuePolicy.ColdStart.choices)}
-        for name, known in offered.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.TypedChoiceField)  # noqa: S101 - for the type checker
-            field.choices = [(value, titles[name][value]) for value in known]
 
 
 def short_name(strategy: str) -> str:

@@ -8,7 +8,6 @@ from django.db import transaction
 from labeling import selectors
 from labeling.models import Project
 from labeling.services.queue_management import MOST_ANSWERS
-from sampling.batch_rules.registry import RULES
 from sampling.errors import InvalidPolicy
 from sampling.models import QueuePolicy
 from sampling.selection import LARGEST_BETA
@@ -20,15 +19,6 @@ LARGEST_BATCH: Final = 10_000
 
 LARGEST_SHORTLIST: Final = 100
 LATEST_HAND_OVER: Final = 1_000
-
-
-def batch_rules() -> list[str]:
-    """The rules a policy may name for the time after cold start, in the order in which they are offered."""
-    return [name for name in QueuePolicy.BatchRule.values if name in RULES]
-
-
-def cold_starts() -> list[str]:
-    return [name for name in QueuePolicy.ColdStart.values if name in RULES and RULES[name].is_cold_start]
 
 
 class PolicyChanges(TypedDict, total=False):
@@ -87,9 +77,9 @@ def _problems(policy: PolicyChanges, *, kind: str) -> dict[str, str]:
     problems = {}
     if policy["strategy"] not in (fitting := registry.fitting(kind)):
         problems["strategy"] = f"must be one of those that fit a {kind} label schema: {', '.join(fitting)}"
-    if policy["batch_rule"] not in (known := batch_rules()):
+    if policy["batch_rule"] not in (known := QueuePolicy.BatchRule.values):
         problems["batch_rule"] = f"must be one of: {', '.join(known)}"
-    if policy["cold_start"] not in (known := cold_starts()):
+    if policy["cold_start"] not in (known := QueuePolicy.ColdStart.values):
         problems["cold_start"] = f"must be one of: {', '.join(known)}"
     if not 1 <= policy["shortlist_factor"] <= LARGEST_SHORTLIST:
         problems["shortlist_factor"] = f"must lie between 1 and {LARGEST_SHORTLIST}"

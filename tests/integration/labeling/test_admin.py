@@ -15,6 +15,8 @@ from labeling.models import (
     AnnotationTask,
     AnnotatorDay,
     Draft,
+    Embedding,
+    EmbeddingSpace,
     IdempotentRequest,
     ImportJob,
     ImportRowError,
@@ -46,6 +48,8 @@ def everything(project: Project, owner: User, secret_key: str) -> None:
         project=project, sha256="0" * 64, file_name="<script>", stored_as="media/0", content_type="image/png", size=1,
         width=1, height=1,
     )  # fmt: skip
+    space = EmbeddingSpace.objects.create(project=project, origin="app", width=1)
+    Embedding.objects.create(item=item, project=project, space=space, vector=b"\0\0")
     AnnotatorDay.objects.create(project=project, annotator=owner, day=NOW.date())
     IdempotentRequest.objects.create(project=project, endpoint="items", key="k")
 

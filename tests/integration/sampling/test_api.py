@@ -146,7 +146,7 @@ def test_the_policy_in_force_is_listed_first(owner_client: APIClient) -> None:
         ({"low_watermark": 500}, "invalid_policy", {"low_watermark"}),
         ({"batch_size": 0}, "invalid_policy", {"batch_size", "low_watermark"}),
         ({"beta": "much"}, "invalid_input", {"beta"}),
-        ({"batch_rule": "whim"}, "invalid_policy", {"batch_rule"}),
+        ({"batch_rule": "whim"}, "invalid_input", {"batch_rule"}),
         ({"epsilon": None}, "invalid_input", {"epsilon"}),
     ],
 )
