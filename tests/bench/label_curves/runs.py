@@ -4,11 +4,14 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import django
 
 ROOT = Path(__file__).resolve().parents[3]
 CACHE = ROOT / "var" / "bench_labels"
+# The data set at work in this process: to read one takes seconds.
+_READ: dict[tuple[str, Path | None], Any] = {}
 
 
 def _key(name: str, arm: str, seed: int, digest: str) -> Path:
@@ -24,7 +27,10 @@ def follow_all(name: str, directory: Path | None, arm: str, seeds: list[int]) ->
     """Follow one arm on one data set, all seeds; in a process of its own."""
     from tests.bench.label_curves import arms, curve, data  # noqa: PLC0415 - models need Django
 
-    found = data.read(name, directory)
+    if (name, directory) not in _READ:
+        _READ.clear()
+        _READ[name, directory] = data.read(name, directory)
+    found = _READ[name, directory]
     plan, every = curve.plan_for(found), {**arms.ARMS, **arms.PEERS}
     curves = []
     for seed in seeds:
