@@ -7,11 +7,11 @@ import pytest
 
 from datasets.estimation import wilson
 from feedbackproject import simulation_report
-from labeling import probability, schema, splitting
+from labeling import calibration, probability, schema, splitting
 from sampling import selection
 from sampling.strategies import entropy, least_confidence, margin, uniform
 from training import evaluation, gates, retraining
-from training.trainers import calibration, registry
+from training.trainers import registry
 
 MODULES = [
     probability,

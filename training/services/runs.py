@@ -53,7 +53,7 @@ class RunMetrics:
     n_train, class_counts
         Rows it trained on (train and validation splits), in all and by class.
     calibration_temperature, calibration_rows, calibration_note
-        See training.trainers.calibration.Temperature.
+        See labeling.calibration.Temperature.
     fit_seconds, predict_seconds, n_predicted
         Wall time of the training with its calibration, and of the prediction of so many items.
     n_unreadable, unreadable_example

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from skops import io as skops_io
 
-from training.trainers.calibration import Temperature
+from labeling.calibration import Temperature
 from training.trainers.pipeline import FittedModel
 from training.trainers.registry import TRAINERS
 

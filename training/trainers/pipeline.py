@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from training.trainers import calibration
-from training.trainers.calibration import Temperature
+from labeling import calibration
+from labeling.calibration import Temperature
 from training.trainers.port import Payload, TrainerError
 
 UNSEEN_PROBABILITY: Final = 1e-4

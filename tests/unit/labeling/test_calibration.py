@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
-from training.trainers import calibration
+from labeling import calibration
 
 
 def _sampled(true_temperature: float, n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
