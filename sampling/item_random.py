@@ -44,18 +44,28 @@ def uniforms(seed: int, item_ids: NDArray[np.int64], *, stream: int = 0) -> NDAr
     Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators. OOPSLA 2014. Salmon et al.: Parallel Random
     Numbers: As Easy as 1, 2, 3. SC 2011 (counter-based generators).
     """
-    if seed < 0 or stream < 0:
-        raise ValueError(f"seed and stream must not be negative, not {seed}, {stream}")
-    key = _mixed_int(_mixed_int(seed & _MASK) ^ ((stream * _GOLDEN) & _MASK))
-    bits: NDArray[np.uint64] = np.asarray(item_ids, dtype=np.int64).view(np.uint64) * np.uint64(_GOLDEN)
-    bits = _mix(bits)
-    bits ^= np.uint64(key)
-    bits = _mix(bits)
+    bits = hashes(seed, item_ids, stream=stream)
     bits >>= np.uint64(11)
     numbers = bits.astype(np.float64)
     numbers += 0.5
     numbers *= 2.0**-53
     return numbers
+
+
+def hashes(
+    seed: int, item_ids: NDArray[np.int64], content: NDArray[np.uint64] | None = None, *, stream: int = 0
+) -> NDArray[np.uint64]:
+    """64 bits for each item, which are those of another only by accident; of its content too, shape (n,), where given."""
+    if seed < 0 or stream < 0:
+        raise ValueError(f"seed and stream must not be negative, not {seed}, {stream}")
+    key = _mixed_int(_mixed_int(seed & _MASK) ^ ((stream * _GOLDEN) & _MASK))
+    bits: NDArray[np.uint64] = np.asarray(item_ids, dtype=np.int64).view(np.uint64) * np.uint64(_GOLDEN)
+    bits = _mix(bits)
+    if content is not None:
+        bits += content
+        bits = _mix(bits)
+    bits ^= np.uint64(key)
+    return _mix(bits)
 
 
 def exponentials(seed: int, item_ids: NDArray[np.int64], *, stream: int = 0) -> NDArray[np.float64]:

@@ -12,8 +12,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sampling.batch_rules.candidates import Chosen
-
 DEFAULT_BETA: Final = 12.0
 DEFAULT_EPSILON: Final = 0.1
 # Scores below this count as this. It keeps every propensity above zero (what unbiased estimation from active draws
@@ -133,54 +131,69 @@ def draw_batch(
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Coins:
-    """Which draws are audit draws, before any item is chosen.
+def coins(n_active: int, n_reserve: int, *, size: int, epsilon: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Toss the coin of every draw: True for audit draws. For batches whose active part a batch rule chooses.
 
-    active, reserve
-        Positions that active and audit draws may take, ascending.
+    Parameters
+    ----------
+    n_active, n_reserve
+        Items outside and in the audit reserve.
+    size, epsilon, rng
+        As in `draw_batch`.
+
+    Returns
+    -------
+    One coin per draw, in draw order: min(size, items that may be drawn). At epsilon 0 the reserve is never drawn, and at 1
+    nothing else is; a group that is used up leaves its draws to the other.
+    """
+    if size < 0:
+        raise ValueError(f"size must not be negative, not {size}")
+    if not 0.0 <= epsilon <= 1.0:
+        raise ValueError(f"epsilon must lie in [0, 1], not be {epsilon}")
+    active, reserve = (n_active if epsilon < 1.0 else 0), (n_reserve if epsilon > 0.0 else 0)
+    return _audit_positions(active, reserve, size=size, epsilon=epsilon, rng=rng)
+
+
+def chances(
+    is_audit: NDArray[np.bool_],
+    *,
+    active_proposal: NDArray[np.float64],
+    active_propensity: NDArray[np.float64],
+    n_active: int,
+    n_reserve: int,
+    epsilon: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Multiply the probabilities within the two groups by those of the coins.
+
+    Parameters
+    ----------
     is_audit
-        One coin per draw, in draw order.
+        The coins, as from `coins`.
+    active_proposal, active_propensity
+        Of the active draws in draw order, within their group.
+    n_active, n_reserve, epsilon
+        As given to `coins`.
+
+    Returns
+    -------
+    `proposal` and `propensity` of every draw; see `Draw`.
     """
+    active_pool, reserve = (n_active if epsilon < 1.0 else 0), (n_reserve if epsilon > 0.0 else 0)
+    audits_before: NDArray[np.int64] = np.cumsum(is_audit) - is_audit
+    actives_before: NDArray[np.int64] = np.arange(len(is_audit)) - audits_before
+    # The coin counts only while both groups have items left.
+    audit_chance = np.where(audits_before == reserve, 0.0, np.where(actives_before == active_pool, 1.0, epsilon))
+    chance = np.where(is_audit, audit_chance, 1.0 - audit_chance)
 
-    active: NDArray[np.int64]
-    reserve: NDArray[np.int64]
-    is_audit: NDArray[np.bool_]
-    epsilon: float
+    within = np.empty(len(is_audit))
+    within[is_audit] = 1.0 / (reserve - audits_before[is_audit])
+    within[~is_audit] = active_propensity
 
-    @property
-    def active_draws(self) -> int:
-        return int(np.count_nonzero(~self.is_audit))
-
-
-def toss(in_reserve: NDArray[np.bool_], *, size: int, epsilon: float, rng: np.random.Generator) -> Coins:
-    """Toss the coin of every draw, for a batch whose active part a batch rule chooses; `complete` puts them together.
-
-    Parameters, errors and empty cases are those of `draw_batch`.
-    """
-    active, reserve = _groups(np.zeros(in_reserve.shape, dtype=np.float32), in_reserve, size=size, epsilon=epsilon)
-    return Coins(
-        active, reserve, _audit_positions(len(active), len(reserve), size=size, epsilon=epsilon, rng=rng), epsilon
-    )
-
-
-def complete(coins: Coins, chosen: Chosen, *, rng: np.random.Generator) -> Draw:
-    """Interleave what a batch rule chose with audit draws from the reserve, and multiply in the coins' probabilities.
-
-    `chosen.index` are positions among `coins.active`; ValueError when they are not as many as the active draws.
-    """
-    if len(chosen.index) != coins.active_draws:
-        raise ValueError(f"{coins.active_draws} items were to be chosen, not {len(chosen.index)}")
-    return _assemble(
-        coins.active[chosen.index],
-        _uniform_sample(coins.reserve, len(coins.is_audit) - coins.active_draws, rng=rng),
-        coins.is_audit,
-        active_proposal=chosen.proposal,
-        active_propensity=chosen.propensity,
-        n_active_pool=len(coins.active),
-        n_reserve=len(coins.reserve),
-        epsilon=coins.epsilon,
-    )
+    first_audit_chance = audit_chance[0] if len(audit_chance) else 0.0
+    proposal = np.empty(len(is_audit))
+    proposal[is_audit] = first_audit_chance / max(reserve, 1)
+    proposal[~is_audit] = (1.0 - first_audit_chance) * active_proposal
+    return proposal, chance * within
 
 
 def draw_top_k(
@@ -290,22 +303,14 @@ def _assemble(
     epsilon: float,
 ) -> Draw:
     """Interleave the two groups' draws and multiply their probabilities by the coin's."""
-    audits_before: NDArray[np.int64] = np.cumsum(is_audit) - is_audit
-    actives_before: NDArray[np.int64] = np.arange(len(is_audit)) - audits_before
-    # The coin counts only while both groups have items left.
-    audit_chance = np.where(audits_before == n_reserve, 0.0, np.where(actives_before == n_active_pool, 1.0, epsilon))
-    chance = np.where(is_audit, audit_chance, 1.0 - audit_chance)
-
     index = np.empty(len(is_audit), dtype=np.int64)
     index[is_audit], index[~is_audit] = audit, active
-
-    within = np.empty(len(is_audit))
-    within[is_audit] = 1.0 / (n_reserve - audits_before[is_audit])
-    within[~is_audit] = active_propensity
-    propensity = chance * within
-
-    first_audit_chance = audit_chance[0] if len(audit_chance) else 0.0
-    proposal = np.empty(len(is_audit))
-    proposal[is_audit] = first_audit_chance / max(n_reserve, 1)
-    proposal[~is_audit] = (1.0 - first_audit_chance) * active_proposal
+    proposal, propensity = chances(
+        is_audit,
+        active_proposal=active_proposal,
+        active_propensity=active_propensity,
+        n_active=n_active_pool,
+        n_reserve=n_reserve,
+        epsilon=epsilon,
+    )
     return Draw(index=index, proposal=proposal, propensity=propensity, is_audit=is_audit)

@@ -1,7 +1,7 @@
 """The batch rules by the name that policies store. A new one is one file and one entry here."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
@@ -99,7 +99,22 @@ class BatchRule:
             keys = scores.astype(np.float64)
         else:
             keys = -item_random.exponentials(seed, ids, stream=SHORTLIST_STREAM)
-        return tally(ids, keys, np.exp(logs, out=logs), size=self.kept(candidates, size=size, parameters=parameters))
+        carried = np.full(len(ids), np.nan) if candidates.informativeness is None else scores
+        return tally(
+            *(ids, keys, np.exp(logs, out=logs), carried.astype(np.float32, copy=False)),
+            size=self.kept(candidates, size=size, parameters=parameters),
+        )
+
+    def rated(self, best: Tally, score: float, parameters: Parameters) -> Tally:
+        """What `tally` would say of the same items, all of informativeness 1, had they all this one; their order stays."""
+        if self.log_weights is not None:
+            at_score, at_one = self.log_weights(np.array([score, 1.0]), parameters)
+            step = at_score - at_one
+            factor = np.exp(step)
+            return replace(best, keys=best.keys + step, weights=best.weights * factor, rest=best.rest * factor)
+        if self.shortlist == "best":
+            return replace(best, keys=np.full(len(best.keys), score))
+        return best
 
     def kept(self, candidates: Candidates, *, size: int, parameters: Parameters) -> int:
         """How many items of a pool the rule must remember to choose `size` of them."""

@@ -24,6 +24,8 @@ class Tally:
         How many items there are, kept or not.
     blocks, rest
         The blocks of ids that were seen, ascending, and the weight of each one's items that are not kept.
+    scores
+        The informativeness of the kept items, which the tally only carries along; NaN where they have none.
     """
 
     size: int
@@ -33,6 +35,7 @@ class Tally:
     item_ids: NDArray[np.int64]
     keys: NDArray[np.float64]
     weights: NDArray[np.float64]
+    scores: NDArray[np.float32]
 
     @property
     def total_weight(self) -> float:
@@ -40,11 +43,18 @@ class Tally:
         return float(remaining(self)[0])
 
 
-def tally(item_ids: NDArray[np.int64], keys: NDArray[np.float64], weights: NDArray[np.float64], *, size: int) -> Tally:
+def tally(
+    item_ids: NDArray[np.int64],
+    keys: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    scores: NDArray[np.float32],
+    *,
+    size: int,
+) -> Tally:
     """Tally items; `item_ids` must ascend. O(n), about 24 bytes an item."""
     if not len(item_ids):
         nothing, none = np.empty(0, dtype=np.int64), np.empty(0)
-        return Tally(size, 0, nothing, none, nothing, none, none)
+        return Tally(size, 0, nothing, none, nothing, none, none, np.empty(0, dtype=np.float32))
     block_of = item_ids // IDS_A_BLOCK
     starts = np.concatenate([[0], np.flatnonzero(np.diff(block_of)) + 1])
     stops = np.append(starts[1:], len(item_ids))
@@ -59,6 +69,7 @@ def tally(item_ids: NDArray[np.int64], keys: NDArray[np.float64], weights: NDArr
         item_ids=item_ids[kept],
         keys=keys[kept],
         weights=weights[kept],
+        scores=scores[kept],
     )
     return cut(_ordered(whole), size)
 
@@ -82,6 +93,7 @@ def merged(tallies: Sequence[Tally]) -> Tally:
         item_ids=np.concatenate([part.item_ids for part in tallies]),
         keys=np.concatenate([part.keys for part in tallies]),
         weights=np.concatenate([part.weights for part in tallies]),
+        scores=np.concatenate([part.scores for part in tallies]),
     )
     return cut(_ordered(together), tallies[0].size)
 
@@ -101,7 +113,29 @@ def cut(whole: Tally, size: int) -> Tally:
         item_ids=whole.item_ids[kept],
         keys=whole.keys[kept],
         weights=whole.weights[kept],
+        scores=whole.scores[kept],
     )
+
+
+def union(one: Tally, other: Tally) -> Tally:
+    """Two tallies over different items of the same pool as one that keeps what both kept.
+
+    The weight of items that neither kept is summed per block: that of `one` first.
+    """
+    blocks, owner = np.unique(np.concatenate([one.blocks, other.blocks]), return_inverse=True)
+    rest = np.zeros(len(blocks))
+    np.add.at(rest, owner, np.concatenate([one.rest, other.rest]))
+    both = Tally(
+        size=len(one.item_ids) + len(other.item_ids),
+        count=one.count + other.count,
+        blocks=blocks,
+        rest=rest,
+        item_ids=np.concatenate([one.item_ids, other.item_ids]),
+        keys=np.concatenate([one.keys, other.keys]),
+        weights=np.concatenate([one.weights, other.weights]),
+        scores=np.concatenate([one.scores, other.scores]),
+    )
+    return _ordered(both)
 
 
 def remaining(drawn: Tally) -> NDArray[np.float64]:
@@ -129,4 +163,10 @@ def largest(keys: NDArray[np.floating], count: int) -> NDArray[np.int64]:
 
 def _ordered(kept: Tally) -> Tally:
     order = np.lexsort((kept.item_ids, -kept.keys))
-    return replace(kept, item_ids=kept.item_ids[order], keys=kept.keys[order], weights=kept.weights[order])
+    return replace(
+        kept,
+        item_ids=kept.item_ids[order],
+        keys=kept.keys[order],
+        weights=kept.weights[order],
+        scores=kept.scores[order],
+    )
