@@ -27,6 +27,11 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
         "schedule": schedule(30.0),
         "options": {"expires": 30.0},  # fitting may take longer than that, and one sweep is enough
     },
+    "train surrogates": {
+        "task": "sampling.sweep_surrogates",
+        "schedule": schedule(15.0),
+        "options": {"expires": 15.0},
+    },
     "rerun trainings that were lost": {"task": "training.sweep_runs", "schedule": schedule(20.0)},
     "predict items newer than the champion": {"task": "training.sweep_predictions", "schedule": schedule(20.0)},
     "start trainings that are due": {"task": "training.sweep_triggers", "schedule": schedule(30.0)},

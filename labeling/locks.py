@@ -20,6 +20,7 @@ class LockKind(IntEnum):
     ACCEPTANCE = 4
     IMPORT_JOB = 5
     FEATURES = 6
+    SURROGATE = 7
 
 
 def _key(kind: LockKind, object_id: int) -> int:

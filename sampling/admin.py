@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
-from sampling.models import QueuePolicy, RefillRun
+from sampling.models import QueuePolicy, RefillRun, RefillShard, Surrogate
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
@@ -27,3 +27,15 @@ class QueuePolicyAdmin(ReadOnlyAdmin):
 class RefillRunAdmin(ReadOnlyAdmin):
     list_display = ["id", "project", "trigger", "state", "pool_size", "selected_count", "audit_count", "finished_at"]
     list_filter = ["project", "state", "trigger"]
+
+
+@admin.register(RefillShard)
+class RefillShardAdmin(ReadOnlyAdmin):
+    list_select_related = ["run__project"]
+    list_display = ["run", "number", "first_item", "end_item", "read_ms", "score_ms", "finished_at"]
+
+
+@admin.register(Surrogate)
+class SurrogateAdmin(ReadOnlyAdmin):
+    list_display = ["project", "number", "state", "fit", "label_count", "accuracy", "audit_count", "trained_at"]
+    list_filter = ["project", "state"]

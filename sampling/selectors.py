@@ -8,11 +8,13 @@ from typing import Final
 from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
-from labeling.models import ModelVersion, PoolEntry, Prediction, Project
+from labeling import selectors as labeling_selectors
+from labeling.models import EmbeddingSpace, ModelVersion, PoolEntry, Prediction, Project
+from labeling.schema import KINDS
 from labeling.selectors import servable_tasks
 from labeling.splitting import AUDIT_RESERVE_END
 from sampling.errors import RefillNotFound
-from sampling.models import QueuePolicy, RefillRun
+from sampling.models import QueuePolicy, RefillRun, Surrogate
 
 FAILURE_PAUSE: Final = dt.timedelta(minutes=5)
 """How long after a failed refill no other one starts by itself: what made it fail seldom mends in seconds."""
@@ -31,6 +33,22 @@ def scoring_champion(project: Project) -> ModelVersion | None:
     return ModelVersion.objects.filter(_has_predictions(), project=project, stage=ModelVersion.Stage.CHAMPION).first()
 
 
+def wants_surrogate(project: Project, policy: QueuePolicy) -> bool:
+    """Whether a surrogate is to score the pool: the policy says so, or no champion does."""
+    sources = QueuePolicy.ScoreSource
+    if KINDS[labeling_selectors.current_schema(project).kind].prediction_form != "distribution":
+        return False
+    if policy.score_source == sources.AUTO:
+        return scoring_champion(project) is None
+    return policy.score_source == sources.SURROGATE
+
+
+def newest_surrogate(project: Project, space: EmbeddingSpace | None) -> Surrogate | None:
+    """The surrogate that scores vectors of that space: the newest that could be trained."""
+    ready = Surrogate.objects.filter(project=project, state=Surrogate.State.READY, space=space)
+    return ready.order_by("-number").first() if space else None
+
+
 def newest_success(project: Project) -> RefillRun | None:
     return RefillRun.objects.filter(project=project, state=RefillRun.State.SUCCEEDED).order_by("-id").first()
 
@@ -40,7 +58,9 @@ def policy_versions(project: Project) -> QuerySet[QueuePolicy]:
 
 
 def refill_runs(project: Project) -> QuerySet[RefillRun]:
-    return RefillRun.objects.filter(project=project).select_related("policy", "model_version", "created_by")
+    return RefillRun.objects.filter(project=project).select_related(
+        "policy", "model_version", "surrogate", "created_by"
+    )
 
 
 def refill_run(project: Project, run_id: int) -> RefillRun:

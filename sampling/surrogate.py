@@ -23,7 +23,7 @@ _PENALTY: Final = 1e-4
 _ROWS_A_BLOCK: Final = 16_384
 _FORMAT: Final = 1
 
-Vectors = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.float64]
+Vectors = NDArray[np.floating]
 
 
 class _Member(ActiveLearner):  # type: ignore[misc]  # modAL has no types
@@ -54,6 +54,11 @@ class FittedCommittee:
     temperature: calibration.Temperature
     _scale: float
     _members: list[Any]
+
+    @property
+    def size(self) -> int:
+        """The number of members."""
+        return len(self._members)
 
     def probabilities(self, vectors: Vectors) -> NDArray[np.float32]:
         """What every member says of every item.

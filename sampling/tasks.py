@@ -10,7 +10,7 @@ from django.utils import timezone
 from labeling.models import Project
 from labeling.wakeup import awake, wake
 from sampling import selectors
-from sampling.services import features, refill
+from sampling.services import features, refill, surrogates
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,19 @@ def sweep_features() -> None:
             logger.warning(
                 "vectors of project %s could not be made now; the next sweep will try: %s", project.pk, error
             )
+
+
+@shared_task(name="sampling.sweep_surrogates", soft_time_limit=_SOFT_SECONDS, time_limit=_HARD_SECONDS)
+def sweep_surrogates() -> None:
+    """Train surrogates where one is to score the pool and labels are new. A project that another worker is at is passed over."""
+    for project in Project.objects.filter(queue_paused_at__isnull=True):
+        try:
+            trained = surrogates.train(project, now=timezone.now())
+        except _TRANSIENT as error:
+            logger.warning("no surrogate of project %s now; the next sweep will try: %s", project.pk, error)
+        else:
+            if trained is not None:
+                logger.info("project %s has %s: %s", project.pk, trained, trained.message or trained.state)
 
 
 def _execute_if_possible(run_id: int) -> None:

@@ -1,4 +1,5 @@
 from sampling.models.policy import QueuePolicy
-from sampling.models.refill import RefillRun
+from sampling.models.refill import RefillRun, RefillShard
+from sampling.models.surrogate import Surrogate
 
-__all__ = ["QueuePolicy", "RefillRun"]
+__all__ = ["QueuePolicy", "RefillRun", "RefillShard", "Surrogate"]

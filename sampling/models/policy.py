@@ -19,9 +19,15 @@ class QueuePolicy(models.Model):
         TYPICALITY = "typicality", "Typical items of each cluster"
         UNIFORM = "uniform", "Items at random"
 
+    class ScoreSource(models.TextChoices):
+        AUTO = "auto", "The champion; a surrogate while there is none"
+        CHAMPION = "champion", "The champion alone"
+        SURROGATE = "surrogate", "A surrogate, trained from the accepted labels"
+
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="queue_policies")
     version = models.PositiveIntegerField()
     strategy = models.CharField(max_length=32, default="margin", help_text="Name in sampling.strategies.registry.")
+    score_source = models.CharField(max_length=16, choices=ScoreSource, default=ScoreSource.AUTO)
     batch_rule = models.CharField(max_length=24, choices=BatchRule, default=BatchRule.STOCHASTIC)
     cold_start = models.CharField(max_length=16, choices=ColdStart, default=ColdStart.TYPICALITY)
     hand_over_labels_per_class = models.PositiveSmallIntegerField(
@@ -62,6 +68,9 @@ class QueuePolicy(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(cold_start__in=["typicality", "uniform"]), name="queue_policy_cold_start_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(score_source__in=["auto", "champion", "surrogate"]), name="queue_policy_source_known"
             ),
             models.CheckConstraint(
                 condition=Q(hand_over_labels_per_class__lte=1000), name="queue_policy_hand_over_in_range"

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from labeling.models import EmbeddingSpace, ModelVersion, Project
 from sampling.models.policy import QueuePolicy
+from sampling.models.surrogate import Surrogate
 
 
 class RefillRun(models.Model):
@@ -33,6 +34,14 @@ class RefillRun(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="refill_runs")
     policy = models.ForeignKey(QueuePolicy, on_delete=models.PROTECT, related_name="refill_runs")
     model_version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    surrogate = models.ForeignKey(
+        Surrogate,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Who scored the pool, if it was not the model version.",
+    )
     space = models.ForeignKey(
         EmbeddingSpace,
         null=True,
@@ -43,6 +52,14 @@ class RefillRun(models.Model):
     )
     phase = models.CharField(max_length=16, choices=Phase, blank=True)
     phase_reason = models.CharField(max_length=300, blank=True)
+    rule = models.CharField(max_length=24, blank=True, help_text="Batch rule that chose the active part.")
+    wanted_count = models.PositiveIntegerField(null=True, blank=True, help_text="How many items were to be drawn.")
+    pool_record = models.BinaryField(
+        null=True, blank=True, help_text="The items it could draw; kept of newer runs only, see sampling.pool_record."
+    )
+    score_digest = models.CharField(
+        max_length=32, blank=True, help_text="Of ids and scores: a replay that finds another one had other scores."
+    )
     trigger = models.CharField(max_length=16, choices=Trigger)
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     seed = models.BigIntegerField(help_text="Seeds the random generator: the same pool and seed give the same batch.")
@@ -87,3 +104,34 @@ class RefillRun(models.Model):
 
     def __str__(self) -> str:
         return f"refill {self.pk} of {self.project}"
+
+
+class RefillShard(models.Model):
+    """A range of item ids that one worker summarises for a run; whoever ends the last one draws the batch."""
+
+    run = models.ForeignKey(RefillRun, on_delete=models.CASCADE, related_name="shards")
+    number = models.PositiveSmallIntegerField()
+    first_item = models.BigIntegerField(help_text="Smallest item id of the range.")
+    end_item = models.BigIntegerField(help_text="First item id beyond the range.")
+    summary = models.BinaryField(null=True, blank=True, help_text="See sampling.pool_summary; empty until it is done.")
+    pool_record = models.BinaryField(null=True, blank=True, help_text="See sampling.pool_record.")
+    read_ms = models.FloatField(null=True, blank=True)
+    score_ms = models.FloatField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["run_id", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "number"], name="refill_shard_number_unique"),
+            models.CheckConstraint(
+                condition=Q(first_item__lt=models.F("end_item")), name="refill_shard_range_not_empty"
+            ),
+            models.CheckConstraint(
+                condition=Q(finished_at__isnull=True, summary__isnull=True)
+                | Q(finished_at__isnull=False, summary__isnull=False),
+                name="refill_shard_finished_has_a_summary",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"shard {self.number} of refill {self.run_id}"

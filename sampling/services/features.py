@@ -5,15 +5,10 @@ and asked about every item; fitted anew when the project has twice as many items
 """
 
 import datetime as dt
-import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 from numpy.typing import NDArray
@@ -23,9 +18,9 @@ from labeling import locks
 from labeling import selectors as labeling_selectors
 from labeling.locks import LockKind
 from labeling.models import Embedding, EmbeddingSpace, Item, ModelVersion, Project
-from sampling import features, hand_over
+from sampling import features, hand_over, selectors
 from sampling.batch_rules.registry import RULES
-from sampling.services import policies
+from sampling.services import artifacts, policies
 
 _ITEMS_PER_PIECE: Final = 500
 GROWTH: Final = 2
@@ -62,9 +57,9 @@ def build(project: Project, *, now: dt.datetime) -> EmbeddingSpace | None:
 
 
 def is_wanted(project: Project) -> bool:
-    """Whether a refill would look at vectors: the batch rule does, or cold start does and is not over."""
+    """Whether a refill would look at vectors: the batch rule or a surrogate does, or cold start does and is not over."""
     policy = policies.current_policy(project)
-    if "embeddings" in RULES[policy.batch_rule].needs:
+    if "embeddings" in RULES[policy.batch_rule].needs or selectors.wants_surrogate(project, policy):
         return True
     if "embeddings" not in RULES[policy.cold_start].needs:
         return False
@@ -118,7 +113,7 @@ def _fit(project: Project, *, now: dt.datetime) -> EmbeddingSpace | None:
         extractor = features.fit(sample, kind=kind)
     except ValueError:
         return None  # nothing in the payloads tells items apart
-    artifact = _store(extractor.dumps(), f"{project.pk}/features")
+    artifact = artifacts.store(extractor.dumps(), f"{project.pk}/features")
     return EmbeddingSpace.objects.create(
         project=project,
         origin=EmbeddingSpace.Origin(kind),
@@ -135,7 +130,7 @@ def _fill(project: Project, space: EmbeddingSpace) -> None:
     extractor: features.Extractor | None = None
     after = 0
     while rows := list(missing.filter(pk__gt=after).values_list("pk", "payload")[:_ITEMS_PER_PIECE]):
-        extractor = extractor or features.loads((Path(settings.ARTIFACT_DIR) / space.artifact).read_bytes())
+        extractor = extractor or features.loads(artifacts.read(space.artifact))
         after = rows[-1][0]
         found, _ = extractor.transform([payload for _, payload in rows])
         _write(project, space, [pk for pk, _ in rows], found)
@@ -148,17 +143,3 @@ def _write(project: Project, space: EmbeddingSpace, item_ids: Sequence[int], fou
     packed = [found[row_of[item_id]].astype("<f2").tobytes() for item_id in there]
     with connection.cursor() as cursor:
         cursor.execute(_UPSERT, [project.pk, space.pk, there, packed])
-
-
-def _store(content: bytes, folder: str) -> str:
-    """Write an artifact named by its hash, complete or not at all; return its path below the artifact directory."""
-    relative = Path(folder) / f"{hashlib.sha256(content).hexdigest()}.skops"
-    target = Path(settings.ARTIFACT_DIR) / relative
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(temporary).replace(target)
-    return str(relative)

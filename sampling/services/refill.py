@@ -27,6 +27,9 @@ from sampling.services.scoring import Drawn
 MOST_ATTEMPTS: Final = 5
 """A run that was begun so often and never ended kills its worker; it is given up."""
 
+RECORDS_KEPT: Final = 20
+"""So many of a project's newest runs can be replayed."""
+
 
 def request(
     project: Project,
@@ -148,23 +151,38 @@ def _fill(run: RefillRun, now: dt.datetime) -> str:
     if size <= 0:
         return "The queue is full."
 
-    drawn = scoring.score_and_draw(project, policy, size=size, seed=run.seed)
-    run.read_ms, run.score_ms = drawn.pool.read_seconds * 1000, drawn.pool.score_seconds * 1000
-    run.phase, run.phase_reason, run.space = drawn.phase, drawn.phase_reason, drawn.space
-    run.pool_size, begin = drawn.drawable_count, perf_counter()
+    return _queue(run, scoring.score_and_draw(project, policy, size=size, seed=run.seed), now)
+
+
+def _queue(run: RefillRun, drawn: Drawn, now: dt.datetime) -> str:
+    """Put what was drawn into the queue, and note on the (unsaved) run how it came about."""
+    plan, begin = drawn.plan, perf_counter()
+    run.read_ms, run.score_ms = drawn.read_seconds * 1000, drawn.score_seconds * 1000
+    run.phase, run.phase_reason, run.rule = plan.phase, plan.phase_reason, plan.rule_name
+    run.surrogate, run.space = plan.surrogate, plan.space
+    run.pool_size, run.wanted_count = drawn.drawable_count, plan.size
+    run.pool_record, run.score_digest = drawn.record, drawn.summary.digest
     run.selected_count = annotation_queue.enqueue(
-        project,
-        _tasks(drawn, champion),
+        run.project,
+        _tasks(drawn),
         batch=run.batch,
         pool_size=run.pool_size,
         now=now,
         waits=run.withdrawn_count == 0,
-        answers_wanted=policy.answers_per_item,
+        answers_wanted=plan.policy.answers_per_item,
     )
-    tasks = AnnotationTask.objects.filter(batch=run.batch)
-    run.audit_count = tasks.filter(is_audit=True).count()
+    run.audit_count = AnnotationTask.objects.filter(batch=run.batch, is_audit=True).count()
     run.write_ms = (perf_counter() - begin) * 1000
+    _forget_old_records(run.project)
     return drawn.remark if run.selected_count else "The pool has no item to draw."
+
+
+def _forget_old_records(project: Project) -> None:
+    """What was available is kept of the newest runs only: it may be megabytes."""
+    kept = RefillRun.objects.filter(project=project).order_by("-id").values_list("pk", flat=True)[:RECORDS_KEPT]
+    RefillRun.objects.filter(project=project, pool_record__isnull=False).exclude(pk__in=list(kept)).update(
+        pool_record=None
+    )
 
 
 def _is_stale(project: Project, champion: ModelVersion | None) -> bool:
@@ -173,20 +191,20 @@ def _is_stale(project: Project, champion: ModelVersion | None) -> bool:
     return last is not None and last.model_version != champion
 
 
-def _tasks(drawn: Drawn, champion: ModelVersion | None) -> list[NewTask]:
-    reasons, scored, draw = AnnotationTask.Reason, drawn.pool, drawn.draw
-    active_reason = reasons.UNCERTAIN if drawn.phase == RefillRun.Phase.ACTIVE else reasons.COLD_START
+def _tasks(drawn: Drawn) -> list[NewTask]:
+    reasons, batch, champion = AnnotationTask.Reason, drawn.batch, drawn.plan.champion
+    active_reason = reasons.UNCERTAIN if drawn.plan.phase == RefillRun.Phase.ACTIVE else reasons.COLD_START
     return [
         NewTask(
-            item_id=int(scored.item_ids[index]),
+            item_id=int(item_id),
             reason=reasons.AUDIT if is_audit else active_reason,
-            informativeness=float(scored.informativeness[index]) if scored.is_scored[index] else None,
+            informativeness=None if np.isnan(informativeness) else float(informativeness),
             propensity=None if np.isnan(propensity) else float(propensity),
             is_audit=bool(is_audit),
             draw_rank=rank,
-            model_version_id=champion.pk if champion and scored.is_scored[index] else None,
+            model_version_id=None if champion is None or np.isnan(informativeness) else champion.pk,
         )
-        for rank, (index, propensity, is_audit) in enumerate(
-            zip(draw.index, draw.propensity, draw.is_audit, strict=True)
+        for rank, (item_id, informativeness, propensity, is_audit) in enumerate(
+            zip(batch.item_ids, batch.informativeness, batch.propensity, batch.is_audit, strict=True)
         )
     ]

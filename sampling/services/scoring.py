@@ -1,5 +1,10 @@
-"""Reads the pool, scores it and draws a batch: what a refill will queue, and what a preview shows. Writes nothing."""
+"""Reads the pool, scores it and draws a batch: what a refill will queue, and what a preview shows. Writes nothing.
 
+In three steps that different workers may take: a `Plan` of who scores and which rule draws; a summary of every range of
+the pool; the draw from the merged summaries. So any number of workers gives the same batch as one.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Final
@@ -11,60 +16,91 @@ from datasets import selectors as datasets_selectors
 from labeling import selectors as labeling_selectors
 from labeling.models import EmbeddingSpace, ModelVersion, PoolEntry, Project
 from labeling.schema import KINDS, PredictionForm
-from sampling import hand_over, selection, selectors
+from sampling import hand_over, pool_record, pool_summary, selectors
 from sampling.batch_rules import registry as rules
-from sampling.batch_rules.candidates import Candidates, Chosen, Parameters
+from sampling.batch_rules.candidates import Candidates, Parameters
 from sampling.batch_rules.registry import BatchRule
-from sampling.models import QueuePolicy, RefillRun
-from sampling.selection import Coins, Draw
-from sampling.services import features, pool
+from sampling.models import QueuePolicy, RefillRun, Surrogate
+from sampling.pool_summary import Batch, PoolSummary
+from sampling.services import features, pool, surrogates
+from sampling.services.pool import Column, IdRange, PoolBlock, Rows
 from sampling.strategies import registry
 from sampling.strategies.column_blocks import find_bad_rows
-from sampling.strategies.registry import Informativeness
 
-_MOST_LABELLED: Final = 5_000
+ITEMS_A_RANGE: Final = 4_000_000
+"""A pool with more items is read and scored in ranges of about so many, one after the other: about 60 bytes an item."""
+_MOST_KNOWN: Final = 5_000
 """So many of the newest labelled or waiting items are looked at by rules that keep away from what is known."""
+_ENTRIES_A_BLOCK: Final = 1 << 22
+
+_Score = Callable[[PoolBlock], NDArray[np.float32]]
+"""Informativeness of the block's items, NaN where the model said nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who scores the pool, and which rule draws how many items.
+
+    surrogate
+        Scores in place of the champion, where there is one.
+    space
+        Whose vectors the rule or the surrogate looks at; None where neither does.
+    remark
+        What a person should know, e.g. that another rule than the policy's had to be used; mostly empty.
+    """
+
+    project: Project
+    policy: QueuePolicy
+    champion: ModelVersion | None
+    surrogate: Surrogate | None
+    space: EmbeddingSpace | None
+    phase: RefillRun.Phase
+    phase_reason: str
+    rule_name: str
+    remark: str
+    size: int
+    seed: int
+
+    @property
+    def rule(self) -> BatchRule:
+        return rules.find(self.rule_name)
+
+    @property
+    def parameters(self) -> Parameters:
+        return Parameters(beta=self.policy.beta, shortlist_factor=self.policy.shortlist_factor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScoredPool:
-    """The available items in the order of their ids, and how much a label of each would teach.
+class Scored:
+    """A range of the pool, or all of it: its summary, its ids (see `pool_record.dumps_part`), and what it took."""
 
-    informativeness
-        Shape (n,), float32. Where `is_scored` is False: the average item's, see `_average`.
-    """
-
-    item_ids: NDArray[np.int64]
-    in_reserve: NDArray[np.bool_]
-    informativeness: NDArray[np.float32]
-    is_scored: NDArray[np.bool_]
+    summary: PoolSummary
+    ids: bytes
     read_seconds: float
     score_seconds: float
-
-    @property
-    def is_cold(self) -> bool:
-        """No item has a score: the draw is uniform."""
-        return not self.is_scored.any()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
     """A batch, and how it came about.
 
-    space
-        Whose vectors the rule looked at; None where it needed none.
-    remark
-        What a person should know, e.g. that another rule than the policy's had to be used; mostly empty.
+    record
+        What a replay needs beside the plan, see `pool_record`.
     """
 
-    pool: ScoredPool
-    draw: Draw
-    phase: RefillRun.Phase
-    phase_reason: str
-    champion: ModelVersion | None
-    space: EmbeddingSpace | None
-    drawable_count: int
+    plan: Plan
+    batch: Batch
+    summary: PoolSummary
+    record: bytes
+    read_seconds: float
+    score_seconds: float
     remark: str
+
+    @property
+    def drawable_count(self) -> int:
+        """Items that had a chance: at epsilon 0 the reserve has none, and at 1 nothing else has."""
+        epsilon, summary = self.plan.policy.epsilon, self.summary
+        return (summary.active_count if epsilon < 1 else 0) + (summary.reserve.count if epsilon > 0 else 0)
 
 
 def score_and_draw(project: Project, policy: QueuePolicy, *, size: int, seed: int) -> Drawn:
@@ -72,142 +108,207 @@ def score_and_draw(project: Project, policy: QueuePolicy, *, size: int, seed: in
 
     The same pool, policy and seed give the same batch. Raises ValueError for what is wrong with data or policy.
     """
-    champion = selectors.scoring_champion(project)
-    scored = _read_and_score(project, champion, policy)
-    begin = perf_counter()
-    phase, reason = _phase(project, policy, scored, champion)
+    plan = make_plan(project, policy, size=size, seed=seed)
+    parts = [score(plan, pool.available(project.pk, each)) for each in ranges(project)]
+    return draw(plan, parts)
+
+
+def ranges(project: Project) -> list[IdRange | None]:
+    """The ranges that one worker takes one after the other; None: all at once."""
+    cut = pool.ranges(project.pk, items_a_range=ITEMS_A_RANGE)
+    return [None] if len(cut) == 1 else [*cut]
+
+
+def make_plan(project: Project, policy: QueuePolicy, *, size: int, seed: int) -> Plan:
+    """Decide who scores, the phase and the rule, by what is accepted and trained now."""
+    champion, space = selectors.scoring_champion(project), features.current_space(project)
+    wants_surrogate = selectors.wants_surrogate(project, policy)
+    surrogate = selectors.newest_surrogate(project, space) if wants_surrogate else None
+    scorer = None if policy.score_source == QueuePolicy.ScoreSource.SURROGATE else champion
+    phase, reason = _phase(project, policy, scorer, surrogate)
     name = policy.batch_rule if phase == RefillRun.Phase.ACTIVE else policy.cold_start
-    rule, remark, space = rules.find(name), "", None
-    if "embeddings" in rule.needs and (space := features.current_space(project)) is None:
+    remark = ""
+    if "embeddings" in rules.find(name).needs and space is None:
         stand_in = "stochastic" if phase == RefillRun.Phase.ACTIVE else "uniform"
-        rule = rules.find(stand_in)
         remark = f"Items have no vectors yet, which “{name}” needs: “{stand_in}” was used."
-    coins_rng, audit_rng = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
-    coins = selection.toss(scored.in_reserve, size=size, epsilon=policy.epsilon, rng=coins_rng)
-    chosen = _choose(project, policy, scored, coins, rule=rule, space=space, seed=seed)
-    draw = selection.complete(coins, chosen, rng=audit_rng)
-    took = perf_counter() - begin
-    return Drawn(
-        pool=replace(scored, score_seconds=scored.score_seconds + took),
-        draw=draw,
+        name = stand_in
+    looks_at_vectors = surrogate is not None or "embeddings" in rules.find(name).needs
+    return Plan(
+        project=project,
+        policy=policy,
+        champion=None if surrogate else scorer,
+        surrogate=surrogate,
+        space=space if looks_at_vectors else None,
         phase=phase,
         phase_reason=reason,
-        champion=champion,
-        space=space,
-        drawable_count=_drawable_count(scored, policy),
+        rule_name=name,
+        remark=remark,
+        size=size,
+        seed=seed,
+    )
+
+
+def score(plan: Plan, rows: Rows) -> Scored:
+    """Read and score some of the items and summarise them for the plan's rule."""
+    begin, score_seconds = perf_counter(), 0.0
+    scored = _scorer(plan)
+    columns: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32]]] = []
+    for block in pool.blocks(rows, _column(plan, rows)):
+        scoring_begins = perf_counter()
+        columns.append((block.item_ids, block.in_reserve, scored(block)))
+        score_seconds += perf_counter() - scoring_begins
+    read_seconds = perf_counter() - begin - score_seconds
+
+    begin = perf_counter()
+    item_ids, in_reserve, scores = (np.concatenate(column) for column in zip(*columns, strict=True))
+    del columns
+    summary = pool_summary.summarise(
+        *(item_ids, in_reserve, scores),
+        rule=plan.rule,
+        size=plan.size,
+        seed=plan.seed,
+        parameters=plan.parameters,
+    )
+    item_ids.sort()
+    score_seconds += perf_counter() - begin
+    return Scored(summary, pool_record.dumps_part(item_ids), read_seconds, score_seconds)
+
+
+def draw(plan: Plan, parts: list[Scored], *, known: NDArray[np.int64] | None = None) -> Drawn:
+    """Draw the batch from the summaries of all ranges.
+
+    `known`: the items to keep away from, in place of those that are labelled or wait now.
+    """
+    begin = perf_counter()
+    summary = pool_summary.merge([part.summary for part in parts])
+    if known is None:
+        known = _labelled_or_waiting(plan.project) if plan.rule.pick and plan.space else np.empty(0, dtype=np.int64)
+    batch = pool_summary.draw(
+        summary,
+        rule=plan.rule,
+        size=plan.size,
+        epsilon=plan.policy.epsilon,
+        seed=plan.seed,
+        parameters=plan.parameters,
+        complete=lambda candidates: _complete(plan, candidates, known),
+    )
+    remark = plan.remark
+    if plan.phase == RefillRun.Phase.ACTIVE and summary.active_count and not summary.scored_count:
+        remark = f"{remark} No item of the pool has a score: all were alike.".strip()
+    return Drawn(
+        plan=plan,
+        batch=batch,
+        summary=summary,
+        record=pool_record.joined([*(part.ids for part in parts), pool_record.dumps_part(known)]),
+        read_seconds=sum(part.read_seconds for part in parts),
+        score_seconds=sum(part.score_seconds for part in parts) + perf_counter() - begin,
         remark=remark,
     )
 
 
 def _phase(
-    project: Project, policy: QueuePolicy, scored: ScoredPool, champion: ModelVersion | None
+    project: Project, policy: QueuePolicy, champion: ModelVersion | None, surrogate: Surrogate | None
 ) -> tuple[RefillRun.Phase, str]:
     """Cold start until hand-over. The model an app has deployed learned elsewhere: its doubt counts at once."""
-    is_of_app = champion is not None and champion.origin == ModelVersion.Origin.APP
+    is_of_app = surrogate is None and champion is not None and champion.origin == ModelVersion.Origin.APP
     said = hand_over.decide(
         datasets_selectors.class_counts(project),
         classes=max(len(labeling_selectors.parsed_schema(project).label_classes), 1),
         labels_per_class=0 if is_of_app else policy.hand_over_labels_per_class,
-        has_scores=not scored.is_cold,
+        has_scores=surrogate is not None or champion is not None,
     )
     if said.is_done and is_of_app:
         return RefillRun.Phase.ACTIVE, "By informativeness: the app's own model scores the pool."
     return (RefillRun.Phase.ACTIVE if said.is_done else RefillRun.Phase.COLD_START), said.reason
 
 
-def _choose(
-    project: Project,
-    policy: QueuePolicy,
-    scored: ScoredPool,
-    coins: Coins,
-    *,
-    rule: BatchRule,
-    space: EmbeddingSpace | None,
-    seed: int,
-) -> Chosen:
-    """The active part. Vectors are read only of the items that the rule looks at."""
-    parameters = Parameters(beta=policy.beta, shortlist_factor=policy.shortlist_factor)
-    size = coins.active_draws
-    scores = None if rule.is_cold_start or scored.is_cold else scored.informativeness[coins.active]
-    if scores is None and "informativeness" in rule.needs:
-        scores = np.ones(len(coins.active), dtype=np.float32)
-    candidates = Candidates(scored.item_ids[coins.active], informativeness=scores)
-    if space is None:
-        return rule.choose(candidates, size=size, seed=seed, parameters=parameters)
-    rows = rule.shortlisted(candidates, size=size, seed=seed, parameters=parameters)
-    short = candidates.take(rows)
-    vectors, _ = features.vectors(space, short.item_ids)
-    known, is_known = features.vectors(space, _labelled_or_waiting(project))
-    chosen = rule.choose(
-        replace(short, embeddings=vectors, labelled=known[is_known]), size=size, seed=seed, parameters=parameters
-    )
-    return Chosen(rows[chosen.index], chosen.proposal, chosen.propensity)
+def _column(plan: Plan, rows: Rows) -> Column | None:
+    if plan.surrogate is not None and plan.space is not None:
+        return pool.vectors(plan.space)
+    return pool.probabilities(plan.champion, rows) if plan.champion is not None else None
+
+
+def _scorer(plan: Plan) -> _Score:
+    kind = labeling_selectors.current_schema(plan.project).kind
+    strategy, form = registry.find(plan.policy.strategy, kind), KINDS[kind].prediction_form
+    if plan.surrogate is None:
+
+        def by_champion(block: PoolBlock) -> NDArray[np.float32]:
+            scores = np.full(len(block.item_ids), np.nan, dtype=np.float32)
+            if block.values.shape[1]:
+                is_known = ~np.isnan(block.values[:, 0])
+                known = block.values.astype(np.float32, copy=False)
+                known = known if is_known.all() else known[is_known]
+                scores[is_known] = _checked(strategy, known, form, block.item_ids, is_known)
+            return scores
+
+        return by_champion
+
+    committee = _Committee(plan)
+
+    def by_surrogate(block: PoolBlock) -> NDArray[np.float32]:
+        scores = np.full(len(block.item_ids), np.nan, dtype=np.float32)
+        is_known = ~np.isnan(block.values[:, 0])
+        rows = np.flatnonzero(is_known)
+        for begin in range(0, len(rows), committee.rows_a_block):
+            some = rows[begin : begin + committee.rows_a_block]
+            scores[some] = strategy(committee(block.values[some]).mean(axis=1))
+        return scores
+
+    return by_surrogate
+
+
+class _Committee:
+    """The plan's surrogate over all classes of the label schema: those without a label have probability 0."""
+
+    def __init__(self, plan: Plan) -> None:
+        assert plan.surrogate is not None  # noqa: S101 - for the type checker
+        self._fitted = surrogates.load(plan.surrogate)
+        classes = labeling_selectors.parsed_schema(plan.project).class_keys
+        # A class that the schema has lost since keeps a column, at the end.
+        order = [*classes, *(each for each in self._fitted.classes if each not in classes)]
+        self._places = [order.index(each) for each in self._fitted.classes]
+        self._width = len(order)
+        self.rows_a_block = max(1, _ENTRIES_A_BLOCK // (self._fitted.size * self._width))
+
+    def __call__(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Shape (n, M, C)."""
+        said = self._fitted.probabilities(vectors)
+        if self._places == list(range(self._width)):
+            return said
+        everything = np.zeros((*said.shape[:2], self._width), dtype=np.float32)
+        everything[:, :, self._places] = said
+        return everything
+
+
+def _checked(
+    strategy: registry.Informativeness,
+    known: NDArray[np.float32],
+    form: PredictionForm,
+    item_ids: NDArray[np.int64],
+    is_known: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    try:
+        return strategy(known)
+    except ValueError as error:
+        is_bad = find_bad_rows(known, form)
+        if not is_bad.any():
+            raise
+        item_id = item_ids[is_known][is_bad.argmax()]
+        raise ValueError(f"What is stored as the prediction for item {item_id} is none: {error}") from error
+
+
+def _complete(plan: Plan, short: Candidates, known_ids: NDArray[np.int64]) -> Candidates:
+    """Add what the rule looks at: read for the shortlist only."""
+    if plan.space is None or "embeddings" not in plan.rule.needs:
+        return short
+    vectors, _ = features.vectors(plan.space, short.item_ids)
+    known, has_vector = features.vectors(plan.space, known_ids)
+    return replace(short, embeddings=vectors, labelled=known[has_vector])
 
 
 def _labelled_or_waiting(project: Project) -> NDArray[np.int64]:
     known = PoolEntry.objects.filter(
         project=project, state__in=[PoolEntry.State.QUEUED, PoolEntry.State.ANSWERED]
     ).order_by("-item_id")
-    return np.array(sorted(known.values_list("item_id", flat=True)[:_MOST_LABELLED]), dtype=np.int64)
-
-
-def _read_and_score(project: Project, champion: ModelVersion | None, policy: QueuePolicy) -> ScoredPool:
-    kind = labeling_selectors.current_schema(project).kind
-    strategy, form = registry.find(policy.strategy, kind), KINDS[kind].prediction_form
-    blocks: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32]]] = []
-    score_seconds = 0.0
-    begin = perf_counter()
-    for block in pool.blocks(project.pk, champion):
-        scoring_begins = perf_counter()
-        scores = _score(block, strategy, form)
-        score_seconds += perf_counter() - scoring_begins
-        blocks.append((block.item_ids, block.in_reserve, scores))
-    read_seconds = perf_counter() - begin - score_seconds
-
-    begin = perf_counter()
-    item_ids, in_reserve, scores = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    # The database may hand rows out in any order; the draw must not depend on it.
-    order = np.argsort(item_ids, kind="stable")
-    item_ids, in_reserve, scores = item_ids[order], in_reserve[order], scores[order]
-    is_scored = ~np.isnan(scores)
-    scores[~is_scored] = _average(scores[is_scored], policy.beta)
-    score_seconds += perf_counter() - begin
-    return ScoredPool(item_ids, in_reserve, scores, is_scored, read_seconds, score_seconds)
-
-
-def _score(block: pool.PoolBlock, strategy: Informativeness, form: PredictionForm) -> NDArray[np.float32]:
-    """Informativeness of each item, NaN where the model said nothing."""
-    scores = np.full(len(block.item_ids), np.nan, dtype=np.float32)
-    if not block.probabilities.shape[1]:
-        return scores
-    is_scored = ~np.isnan(block.probabilities[:, 0])
-    known = block.probabilities if is_scored.all() else block.probabilities[is_scored]
-    try:
-        scores[is_scored] = strategy(known)
-    except ValueError as error:
-        is_bad = find_bad_rows(known, form)
-        if not is_bad.any():
-            raise
-        item_id = block.item_ids[is_scored][is_bad.argmax()]
-        raise ValueError(f"What is stored as the prediction for item {item_id} is none: {error}") from error
-    return scores
-
-
-def _average(scores: NDArray[np.float32], beta: float) -> float:
-    """The score that is drawn as often as the scored items are on average: s = (mean of s ** beta) ** (1 / beta).
-
-    So items the model said nothing about get their share of the active draws, neither all nor none. beta = 0: any score
-    does, the mean is taken. No score at all: 1, the draw is uniform.
-    """
-    if not len(scores):
-        return 1.0
-    if beta == 0:
-        return float(scores.mean(dtype=np.float64))
-    return float(np.mean(scores.astype(np.float64) ** beta) ** (1 / beta))
-
-
-def _drawable_count(scored: ScoredPool, policy: QueuePolicy) -> int:
-    """Items that had a chance: at epsilon 0 the reserve has none, and at 1 nothing else has."""
-    reserve = int(np.count_nonzero(scored.in_reserve))
-    active = len(scored.item_ids) - reserve
-    return (active if policy.epsilon < 1 else 0) + (reserve if policy.epsilon > 0 else 0)
+    return np.array(sorted(known.values_list("item_id", flat=True)[:_MOST_KNOWN]), dtype=np.int64)

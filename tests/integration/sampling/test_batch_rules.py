@@ -82,7 +82,7 @@ def test_a_model_of_our_own_waits_for_labels(project: Project, texts: list[str])
     assert run.phase == RefillRun.Phase.COLD_START
     assert "no label yet" in run.phase_reason
     policies.new_version(project, by=None, hand_over_labels_per_class=0)
-    assert scoring.score_and_draw(project, policies.current_policy(project), size=5, seed=1).phase == "active"
+    assert scoring.score_and_draw(project, policies.current_policy(project), size=5, seed=1).plan.phase == "active"
 
 
 def test_a_diverse_batch_is_the_same_for_the_same_seed_and_never_doubles(project: Project, texts: list[str]) -> None:
@@ -91,10 +91,10 @@ def test_a_diverse_batch_is_the_same_for_the_same_seed_and_never_doubles(project
     assert features.is_wanted(project)
     features.build(project, now=timezone.now())
     one, same = (scoring.score_and_draw(project, policy, size=12, seed=7) for _ in range(2))
-    np.testing.assert_array_equal(one.draw.index, same.draw.index)
-    assert len(set(one.draw.index.tolist())) == 12
-    assert np.isnan(one.draw.propensity[~one.draw.is_audit]).all()
-    assert (one.draw.propensity[one.draw.is_audit] > 0).all()
+    np.testing.assert_array_equal(one.batch.item_ids, same.batch.item_ids)
+    assert len(set(one.batch.item_ids.tolist())) == 12
+    assert np.isnan(one.batch.propensity[~one.batch.is_audit]).all()
+    assert (one.batch.propensity[one.batch.is_audit] > 0).all()
     assert _run(project).message == ""
 
 

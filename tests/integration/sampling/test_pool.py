@@ -16,10 +16,11 @@ pytestmark = pytest.mark.django_db
 
 
 def read(project: Project, version: ModelVersion | None) -> dict[int, tuple[bool, list[float]]]:
+    rows = pool.available(project.pk)
     return {
         int(item_id): (bool(in_reserve), row.tolist())
-        for block in pool.blocks(project.pk, version)
-        for item_id, in_reserve, row in zip(block.item_ids, block.in_reserve, block.probabilities, strict=True)
+        for block in pool.blocks(rows, pool.probabilities(version, rows) if version else None)
+        for item_id, in_reserve, row in zip(block.item_ids, block.in_reserve, block.values, strict=True)
     }
 
 
@@ -98,15 +99,16 @@ def test_wide_rows_that_the_database_stores_apart_are_read_as_well(project: Proj
 def test_a_record_of_another_form_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The guard against a column that changes its type under the reader."""
     make.scored_pool(project, 3)
-    narrow = pool._SCORED_POOL.as_string().replace("SELECT item_id, bucket", "SELECT item_id::int, bucket::int")
-    monkeypatch.setattr(pool, "_SCORED_POOL", SQL(narrow))
+    narrow = pool._POOL.as_string().replace("SELECT p.item_id, p.bucket", "SELECT p.item_id::int, p.bucket::int")
+    monkeypatch.setattr(pool, "_POOL", SQL(narrow))
     with pytest.raises(ValueError, match="record"):
         read(project, ModelVersion.objects.get())
 
 
 def test_the_connection_is_usable_after_reading_stopped_half_way(project: Project) -> None:
     make.scored_pool(project, 10)
-    blocks = pool.blocks(project.pk, ModelVersion.objects.get())
+    rows = pool.available(project.pk)
+    blocks = pool.blocks(rows, pool.probabilities(ModelVersion.objects.get(), rows))
     next(blocks)
     blocks.close()  # type: ignore[attr-defined]  # an Iterator to its callers, a generator in fact
     with connection.cursor() as cursor:

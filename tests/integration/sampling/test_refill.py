@@ -12,7 +12,7 @@ from labeling.models import AnnotationTask, Item, ModelVersion, PoolEntry, Proje
 from labeling.probability import pack
 from labeling.services import annotation_queue, projects
 from sampling.models import RefillRun
-from sampling.services import policies, refill, scoring
+from sampling.services import policies, refill
 from sampling.strategies import margin
 from tests.factories import sampling as make
 
@@ -201,15 +201,6 @@ def test_items_without_a_score_are_drawn_like_the_average_item(project: Project,
         is_scored = task.item_id in {item.pk for item in scored}
         assert (task.informativeness is not None) == is_scored
         assert (task.model_version is not None) == is_scored
-
-
-def test_the_average_is_defined_at_its_edges() -> None:
-    none, zeros = np.empty(0, dtype=np.float32), np.zeros(3, dtype=np.float32)
-    some = np.array([0.2, 0.4], dtype=np.float32)
-    assert scoring._average(none, 6.0) == 1.0
-    assert scoring._average(zeros, 6.0) == 0.0
-    assert scoring._average(some, 0.0) == pytest.approx(0.3)
-    assert scoring._average(some, 50.0) == pytest.approx(0.4 * 0.5 ** (1 / 50))
 
 
 # -- replacing ---------------------------------------------------------------------------------------------------

@@ -68,10 +68,7 @@ def test_a_pool_cut_into_ranges_gives_the_same_batch_bit_for_bit(rule: BatchRule
     pool = Pool()
     whole = pool.summary(rule)
     bounds = [0, *(cut * IDS_A_BLOCK for cut in cuts), 5 * IDS_A_BLOCK]
-    parts = [
-        pool.summary(rule, (pool.ids >= begin) & (pool.ids < end))
-        for begin, end in itertools.pairwise(bounds)
-    ]
+    parts = [pool.summary(rule, (pool.ids >= begin) & (pool.ids < end)) for begin, end in itertools.pairwise(bounds)]
     merged = pool_summary.merge([pool_summary.loads(pool_summary.dumps(part)) for part in reversed(parts)])
     assert merged.digest == whole.digest
     np.testing.assert_array_equal(merged.histogram, whole.histogram)
