@@ -2,7 +2,8 @@
 
 from rest_framework import serializers
 
-from sampling.models import QueuePolicy, RefillRun
+from sampling.models import QueuePolicy, RefillRun, Surrogate
+from sampling.services.surrogates import Status
 from sampling.strategies.registry import STRATEGIES
 
 _LARGEST_SEED = 2**63 - 1
@@ -16,8 +17,8 @@ class QueuePolicySerializer(serializers.ModelSerializer[QueuePolicy]):
     class Meta:
         model = QueuePolicy
         fields = [
-            "version", "strategy", "batch_rule", "beta", "shortlist_factor", "cold_start", "hand_over_labels_per_class", "epsilon", "batch_size",
-            "low_watermark", "answers_per_item", "created_at", "created_by",
+            "version", "strategy", "score_source", "batch_rule", "beta", "shortlist_factor", "cold_start",
+            "hand_over_labels_per_class", "epsilon", "batch_size", "low_watermark", "answers_per_item", "created_at", "created_by",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -28,7 +29,15 @@ class PolicyChangesSerializer(serializers.Serializer[None]):
     strategy = serializers.CharField(
         required=False, max_length=32, help_text=f"One of: {', '.join(STRATEGIES)}; it must fit the task type."
     )
+    score_source = serializers.ChoiceField(
+        required=False,
+        choices=QueuePolicy.ScoreSource.choices,
+        help_text="Whose word counts: the champion's or a surrogate's.",
+    )
     batch_rule = serializers.ChoiceField(required=False, choices=QueuePolicy.BatchRule.choices)
+    shortlist_factor = serializers.IntegerField(
+        required=False, help_text="Diverse rules choose among so many times the batch of the most informative items."
+    )
     cold_start = serializers.ChoiceField(required=False, choices=QueuePolicy.ColdStart.choices)
     hand_over_labels_per_class = serializers.IntegerField(
         required=False,
@@ -60,6 +69,7 @@ class NewRefillSerializer(serializers.Serializer[None]):
 class RefillRunSerializer(serializers.ModelSerializer[RefillRun]):
     policy_version = serializers.IntegerField(source="policy.version", read_only=True)
     model_version = serializers.CharField(source="model_version.name", read_only=True, default=None, allow_null=True)
+    surrogate = serializers.IntegerField(source="surrogate.number", read_only=True, default=None, allow_null=True)
     created_by = serializers.CharField(
         source="created_by.username", read_only=True, default=None, allow_null=True, help_text="Empty for apps."
     )
@@ -67,8 +77,27 @@ class RefillRunSerializer(serializers.ModelSerializer[RefillRun]):
     class Meta:
         model = RefillRun
         fields = [
-            "id", "batch", "trigger", "state", "message", "phase", "phase_reason", "policy_version", "model_version", "seed",
-            "replaces_open_tasks", "attempts", "pool_size", "withdrawn_count", "selected_count", "audit_count",
+            "id", "batch", "trigger", "state", "message", "phase", "phase_reason", "rule", "policy_version", "model_version", "surrogate", "seed",
+            "replaces_open_tasks", "attempts", "pool_size", "wanted_count", "score_digest", "withdrawn_count", "selected_count", "audit_count",
             "read_ms", "score_ms", "write_ms", "created_at", "created_by", "finished_at",
         ]  # fmt: skip
         read_only_fields = fields
+
+
+class SurrogateSerializer(serializers.ModelSerializer[Surrogate]):
+    class Meta:
+        model = Surrogate
+        fields = [
+            "number", "state", "message", "fit", "classes", "members", "label_count", "accuracy", "audit_count", "temperature",
+            "seconds", "trained_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class SurrogateStatusSerializer(serializers.Serializer[Status]):
+    """Whether a surrogate scores the pool, and how far behind the labels it is."""
+
+    is_wanted = serializers.BooleanField(help_text="By the policy a surrogate is to score the pool now.")
+    labels_behind = serializers.IntegerField(help_text="Labels that changed since it was trained.")
+    current = SurrogateSerializer(allow_null=True, help_text="The one that scores; null while there is none.")
+    last_failure = SurrogateSerializer(allow_null=True, help_text="The newest attempt, if it failed.")

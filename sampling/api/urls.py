@@ -1,9 +1,10 @@
 from django.urls import path
 
-from sampling.api import queue_policies, refills
+from sampling.api import queue_policies, refills, surrogates
 
 urlpatterns = [
     path("projects/<slug:slug>/refills", refills.RefillList.as_view(), name="refills"),
     path("projects/<slug:slug>/refills/<int:run_id>", refills.RefillDetail.as_view(), name="refill"),
+    path("projects/<slug:slug>/surrogate", surrogates.SurrogateDetail.as_view(), name="surrogate"),
     path("projects/<slug:slug>/queue-policies", queue_policies.QueuePolicyList.as_view(), name="queue-policies"),
 ]

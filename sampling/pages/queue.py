@@ -21,7 +21,7 @@ from sampling import queue_board as board
 from sampling import queue_health, selectors, tasks
 from sampling.models import QueuePolicy, RefillRun
 from sampling.pages import queue_board, queue_bulk, queue_policy, trend
-from sampling.services import policies, refill
+from sampling.services import policies, refill, surrogates
 
 _RUNS_SHOWN = 10
 _VERSIONS_SHOWN = 20
@@ -80,6 +80,9 @@ def _show(
     versions = QueuePolicy.objects.filter(project=project).select_related("created_by").order_by("-version")
     parts = {
         "state": LivePart("sampling/_state.html", lambda: _state(figures), seconds=2),
+        "surrogate": LivePart(
+            "sampling/_surrogate.html", lambda: {"surrogate": surrogates.status(project), "now": now}, seconds=15
+        ),
         "health": LivePart("sampling/_health.html", lambda: _health(figures), seconds=15),
         "counts": LivePart(
             "sampling/_counts.html",

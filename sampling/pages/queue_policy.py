@@ -27,10 +27,11 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
     class Meta:
         model = QueuePolicy
         fields = [
-            "strategy", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark", "answers_per_item", "cold_start",
+            "strategy", "score_source", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark", "answers_per_item", "cold_start",
             "hand_over_labels_per_class", "shortlist_factor",
         ]  # fmt: skip
         labels = {
+            "score_source": "Scored by",
             "batch_rule": "Rule for a batch",
             "cold_start": "Begin with",
             "hand_over_labels_per_class": "Labels per class before doubt counts",
@@ -42,6 +43,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
             "answers_per_item": "People asked per item",
         }
         help_texts = {
+            "score_source": "A surrogate is a small committee trained here from the accepted labels.",
             "batch_rule": "Stochastic rules give every item a known chance; of the others' choice nothing can be estimated.",
             "cold_start": "What to ask while there are too few labels for a model's doubt to mean something.",
             "hand_over_labels_per_class": "On average. The doubt of a model that your app sends counts from the start.",

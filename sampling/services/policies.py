@@ -7,6 +7,7 @@ from django.db import transaction
 
 from labeling import selectors
 from labeling.models import Project
+from labeling.schema import KINDS
 from labeling.services.queue_management import MOST_ANSWERS
 from sampling.errors import InvalidPolicy
 from sampling.models import QueuePolicy
@@ -25,6 +26,7 @@ class PolicyChanges(TypedDict, total=False):
     """What a version says; see QueuePolicy for the meaning of each field."""
 
     strategy: str
+    score_source: str
     batch_rule: str
     shortlist_factor: int
     cold_start: str
@@ -55,6 +57,7 @@ def new_version(project: Project, *, by: User | None, **changes: Unpack[PolicyCh
     current = current_policy(project)
     before = PolicyChanges(
         strategy=current.strategy,
+        score_source=current.score_source,
         batch_rule=current.batch_rule,
         shortlist_factor=current.shortlist_factor,
         cold_start=current.cold_start,
@@ -77,6 +80,10 @@ def _problems(policy: PolicyChanges, *, kind: str) -> dict[str, str]:
     problems = {}
     if policy["strategy"] not in (fitting := registry.fitting(kind)):
         problems["strategy"] = f"must be one of those that fit a {kind} label schema: {', '.join(fitting)}"
+    if policy["score_source"] not in (known := QueuePolicy.ScoreSource.values):
+        problems["score_source"] = f"must be one of: {', '.join(known)}"
+    elif policy["score_source"] == "surrogate" and KINDS[kind].prediction_form != "distribution":
+        problems["score_source"] = f"surrogates cannot learn answers of this task type ({kind})"
     if policy["batch_rule"] not in (known := QueuePolicy.BatchRule.values):
         problems["batch_rule"] = f"must be one of: {', '.join(known)}"
     if policy["cold_start"] not in (known := QueuePolicy.ColdStart.values):

@@ -1,6 +1,7 @@
 """Surrogates: committees trained from the accepted labels where no model of the app scores the pool."""
 
 import datetime as dt
+import math
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
@@ -58,8 +59,35 @@ def is_due(project: Project) -> bool:
     if last is None:
         return True
     new = AcceptedLabel.objects.filter(project=project, change__gt=last.change).order_by()
-    enough = max(1, int(last.label_count * LEAST_GROWTH))
+    enough = max(1, math.ceil(last.label_count * LEAST_GROWTH))
     return new[:enough].count() >= enough
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a project's surrogate is like now.
+
+    labels_behind
+        Labels that changed since the current one was trained.
+    """
+
+    is_wanted: bool
+    current: Surrogate | None
+    last_failure: Surrogate | None
+    labels_behind: int
+
+
+def status(project: Project) -> Status:
+    """Whether a surrogate is wanted, which one scores, and how far behind it is."""
+    current = selectors.newest_surrogate(project, features.current_space(project))
+    newest = Surrogate.objects.filter(project=project).order_by("-number").first()
+    changes = AcceptedLabel.objects.filter(project=project, change__gt=current.change if current else 0)
+    return Status(
+        is_wanted=selectors.wants_surrogate(project, policies.current_policy(project)),
+        current=current,
+        last_failure=newest if newest and newest.state == Surrogate.State.FAILED else None,
+        labels_behind=changes.count(),
+    )
 
 
 def train(project: Project, *, now: dt.datetime) -> Surrogate | None:

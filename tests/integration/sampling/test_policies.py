@@ -47,6 +47,7 @@ def test_a_change_that_changes_nothing_makes_no_version(project: Project, owner:
         ({"batch_rule": "typicality"}, {"batch_rule"}),
         ({"cold_start": "stochastic"}, {"cold_start"}),
         ({"shortlist_factor": 0}, {"shortlist_factor"}),
+        ({"score_source": "oracle"}, {"score_source"}),
         ({"hand_over_labels_per_class": -1}, {"hand_over_labels_per_class"}),
         ({"hand_over_labels_per_class": 1_001}, {"hand_over_labels_per_class"}),
         ({"beta": -0.1}, {"beta"}),
