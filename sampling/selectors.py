@@ -36,6 +36,8 @@ def scoring_champion(project: Project) -> ModelVersion | None:
 def wants_surrogate(project: Project, policy: QueuePolicy) -> bool:
     """Whether a surrogate is to score the pool: the policy says so, or no champion does."""
     sources = QueuePolicy.ScoreSource
+    if policy.score_source == sources.CHAMPION:
+        return False
     if KINDS[labeling_selectors.current_schema(project).kind].prediction_form != "distribution":
         return False
     if policy.score_source == sources.AUTO:

@@ -4,18 +4,21 @@ import logging
 
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from labeling.models import Project
 from labeling.wakeup import awake, wake
 from sampling import selectors
-from sampling.services import features, refill, surrogates
+from sampling.models import RefillShard
+from sampling.services import features, refill, sharding, surrogates
 
 logger = logging.getLogger(__name__)
 
 RUN = "sampling.refill"
 CHECK_WATERMARK = "sampling.check_watermark"
+SCORE_SHARD = "sampling.score_shard"
 
 _SOFT_SECONDS = 600
 _HARD_SECONDS = 660
@@ -32,7 +35,29 @@ _TRANSIENT = (OperationalError, InterfaceError)
 )
 def run_refill(run_id: int) -> None:
     awake(RUN, run_id)
-    _execute(run_id)
+    _begin(run_id)
+
+
+@shared_task(
+    name=SCORE_SHARD,
+    soft_time_limit=_SOFT_SECONDS,
+    time_limit=_HARD_SECONDS,
+    autoretry_for=_TRANSIENT,
+    retry_backoff=2,
+    max_retries=3,
+)
+def score_shard(shard_id: int) -> None:
+    """Summarise a range of a large pool; the worker that ends a run's last one draws the batch."""
+    awake(SCORE_SHARD, shard_id)
+    run_id = RefillShard.objects.filter(pk=shard_id).values_list("run", flat=True).first()
+    try:
+        completed = sharding.summarise(shard_id, now=timezone.now())
+    except ValueError as error:
+        if run_id is not None:
+            refill.fail(run_id, message=str(error), now=timezone.now())
+        return
+    if completed is not None:
+        _execute(completed)
 
 
 @shared_task(name=CHECK_WATERMARK, soft_time_limit=_SOFT_SECONDS, time_limit=_HARD_SECONDS)
@@ -86,9 +111,18 @@ def sweep_surrogates() -> None:
 
 def _execute_if_possible(run_id: int) -> None:
     try:
-        _execute(run_id)
+        _begin(run_id)
     except _TRANSIENT as error:
         logger.warning("refill run %s could not be executed now; the next sweep will try: %s", run_id, error)
+
+
+def _begin(run_id: int) -> None:
+    """Execute the run, or hand its shards out to the workers."""
+    shards = refill.split(run_id, now=timezone.now(), items_a_shard=settings.REFILL_ITEMS_PER_SHARD)
+    for shard_id in shards:
+        wake(SCORE_SHARD, shard_id)
+    if not shards:
+        _execute(run_id)
 
 
 def _execute(run_id: int) -> None:

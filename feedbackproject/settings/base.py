@@ -258,6 +258,8 @@ CELERY_TASK_ROUTES = {
     "sampling.sweep_*": {"queue": "monitor"},
     "datasets.sweep_*": {"queue": "monitor"},
 }
+# Larger pools are cut into ranges of about so many items, which all workers of the queue "score" share.
+REFILL_ITEMS_PER_SHARD = int(os.environ.get("FEEDBACK_REFILL_ITEMS_PER_SHARD", "2000000"))
 CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 

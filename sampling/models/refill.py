@@ -115,6 +115,7 @@ class RefillShard(models.Model):
     end_item = models.BigIntegerField(help_text="First item id beyond the range.")
     summary = models.BinaryField(null=True, blank=True, help_text="See sampling.pool_summary; empty until it is done.")
     pool_record = models.BinaryField(null=True, blank=True, help_text="See sampling.pool_record.")
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="How often a worker began it.")
     read_ms = models.FloatField(null=True, blank=True)
     score_ms = models.FloatField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -6,6 +6,7 @@ See docs/algorithms/refill.md for the rules, and docs/algorithms/stochastic_acqu
 import contextlib
 import datetime as dt
 import secrets
+from dataclasses import replace
 from time import perf_counter
 from typing import Final
 
@@ -21,8 +22,8 @@ from labeling.services import annotation_queue
 from labeling.services.annotation_queue import NewTask
 from sampling import selectors
 from sampling.models import RefillRun
-from sampling.services import policies, scoring
-from sampling.services.scoring import Drawn
+from sampling.services import policies, pool, scoring, sharding
+from sampling.services.scoring import Drawn, Plan
 
 MOST_ATTEMPTS: Final = 5
 """A run that was begun so often and never ended kills its worker; it is given up."""
@@ -75,10 +76,12 @@ def execute(run_id: int, *, now: dt.datetime) -> RefillRun:
 
     So a run is executed by one worker at a time, and a worker that dies leaves it pending with nothing changed. While
     the queue is paused it stays pending. What is wrong with data or policy makes it FAILED with a message, as does a run
-    that was begun MOST_ATTEMPTS times. The same pool, policy and seed give the same batch. Raises
+    that was begun MOST_ATTEMPTS times; one whose shards are not all done (`split`) stays pending. The same pool, policy and seed give the same batch. Raises
     RefillRun.DoesNotExist, and OperationalError when the database failed or a pool row was locked by somebody else: the
     run is pending still.
     """
+    if sharding.unfinished(run_id):
+        return RefillRun.objects.get(pk=run_id)
     run = _begin(run_id, now)
     if run.state != RefillRun.State.PENDING or not run.project.is_queue_open:
         return run
@@ -116,7 +119,7 @@ def _begin(run_id: int, now: dt.datetime) -> RefillRun:
 def _lock_pending(run_id: int) -> RefillRun | None:
     return (
         RefillRun.objects.select_for_update(skip_locked=True, of=("self",))
-        .select_related("project", "policy")
+        .select_related("project", "policy", "model_version", "surrogate", "space")
         .filter(pk=run_id, state=RefillRun.State.PENDING)
         .first()
     )
@@ -126,6 +129,7 @@ def _end(run: RefillRun, state: RefillRun.State, message: str, *, now: dt.dateti
     longest = RefillRun._meta.get_field("message").max_length
     run.state, run.message, run.finished_at = state, message[:longest], now
     run.save()
+    run.shards.all().delete()
     return run
 
 
@@ -139,29 +143,70 @@ def _fill_or_fail(run: RefillRun, now: dt.datetime) -> RefillRun:
     return _end(run, RefillRun.State.SUCCEEDED, message, now=now)
 
 
+def split(run_id: int, *, now: dt.datetime, items_a_shard: int) -> list[int]:
+    """Cut a pending run over a large pool into shards that several workers may summarise; the ids of those not done.
+
+    None for a pool that one worker takes at once, for one whose shards are all done, and for any other run: then
+    `execute` is next. What waits is withdrawn here, if the run replaces it, for the shards must find it available.
+    """
+    with transaction.atomic():
+        run = _lock_pending(run_id)
+        if run is None or not run.project.is_queue_open:
+            return []
+        if not run.shards.exists():
+            ranges = pool.ranges(run.project.pk, items_a_range=items_a_shard)
+            if len(ranges) < 2:
+                return []
+            if (plan := _prepare(run, now)) is None:
+                run.save()
+                return []
+            _note(run, plan)
+            run.message = plan.remark
+            run.save()
+            sharding.create(run, ranges)
+        return sharding.unfinished(run.pk)
+
+
 def _fill(run: RefillRun, now: dt.datetime) -> str:
     """Do the work and note it on the (unsaved) run; return what is notable."""
-    project, policy = run.project, run.policy
-    champion = selectors.scoring_champion(project)
+    if run.shards.exists():
+        plan, parts = scoring.plan_of(run), sharding.parts(run)
+        plan = replace(plan, size=min(plan.size, _room(run)))
+    else:
+        prepared = _prepare(run, now)
+        if prepared is None:
+            return "The queue is full."
+        plan = prepared
+        parts = [scoring.score(plan, pool.available(run.project.pk, each)) for each in scoring.ranges(run.project)]
+    return _queue(run, scoring.draw(plan, parts), now)
+
+
+def _prepare(run: RefillRun, now: dt.datetime) -> Plan | None:
+    """Withdraw what is to be replaced, and plan the batch; None if there is no room for one."""
+    project, champion = run.project, selectors.scoring_champion(run.project)
     run.model_version = champion
     run.replaces_open_tasks |= _is_stale(project, champion)
     if run.replaces_open_tasks:
-        run.withdrawn_count = annotation_queue.withdraw_open(project, now=now)
-    size = policy.batch_size - servable_tasks().filter(project=project).count()
-    if size <= 0:
-        return "The queue is full."
+        run.withdrawn_count += annotation_queue.withdraw_open(project, now=now)
+    size = _room(run)
+    return scoring.make_plan(project, run.policy, size=size, seed=run.seed) if size > 0 else None
 
-    return _queue(run, scoring.score_and_draw(project, policy, size=size, seed=run.seed), now)
+
+def _room(run: RefillRun) -> int:
+    return max(run.policy.batch_size - servable_tasks().filter(project=run.project).count(), 0)
+
+
+def _note(run: RefillRun, plan: Plan) -> None:
+    run.phase, run.phase_reason, run.rule = plan.phase, plan.phase_reason, plan.rule_name
+    run.surrogate, run.space, run.wanted_count = plan.surrogate, plan.space, plan.size
 
 
 def _queue(run: RefillRun, drawn: Drawn, now: dt.datetime) -> str:
     """Put what was drawn into the queue, and note on the (unsaved) run how it came about."""
-    plan, begin = drawn.plan, perf_counter()
+    _note(run, drawn.plan)
+    begin = perf_counter()
     run.read_ms, run.score_ms = drawn.read_seconds * 1000, drawn.score_seconds * 1000
-    run.phase, run.phase_reason, run.rule = plan.phase, plan.phase_reason, plan.rule_name
-    run.surrogate, run.space = plan.surrogate, plan.space
-    run.pool_size, run.wanted_count = drawn.drawable_count, plan.size
-    run.pool_record, run.score_digest = drawn.record, drawn.summary.digest
+    run.pool_size, run.pool_record, run.score_digest = drawn.drawable_count, drawn.record, drawn.summary.digest
     run.selected_count = annotation_queue.enqueue(
         run.project,
         _tasks(drawn),
@@ -169,7 +214,7 @@ def _queue(run: RefillRun, drawn: Drawn, now: dt.datetime) -> str:
         pool_size=run.pool_size,
         now=now,
         waits=run.withdrawn_count == 0,
-        answers_wanted=plan.policy.answers_per_item,
+        answers_wanted=run.policy.answers_per_item,
     )
     run.audit_count = AnnotationTask.objects.filter(batch=run.batch, is_audit=True).count()
     run.write_ms = (perf_counter() - begin) * 1000

@@ -148,6 +148,25 @@ def make_plan(project: Project, policy: QueuePolicy, *, size: int, seed: int) ->
     )
 
 
+def plan_of(run: RefillRun) -> Plan:
+    """The plan that is noted on a run."""
+    policy = run.policy
+    has_champion = run.surrogate is None and policy.score_source != QueuePolicy.ScoreSource.SURROGATE
+    return Plan(
+        project=run.project,
+        policy=policy,
+        champion=run.model_version if has_champion else None,
+        surrogate=run.surrogate,
+        space=run.space,
+        phase=RefillRun.Phase(run.phase),
+        phase_reason=run.phase_reason,
+        rule_name=run.rule,
+        remark=run.message,
+        size=run.wanted_count or 0,
+        seed=run.seed,
+    )
+
+
 def score(plan: Plan, rows: Rows) -> Scored:
     """Read and score some of the items and summarise them for the plan's rule."""
     begin, score_seconds = perf_counter(), 0.0

@@ -79,11 +79,14 @@ class Status:
 
 def status(project: Project) -> Status:
     """Whether a surrogate is wanted, which one scores, and how far behind it is."""
-    current = selectors.newest_surrogate(project, features.current_space(project))
+    is_wanted = selectors.wants_surrogate(project, policies.current_policy(project))
     newest = Surrogate.objects.filter(project=project).order_by("-number").first()
+    if newest is None:
+        return Status(is_wanted, current=None, last_failure=None, labels_behind=0)
+    current = selectors.newest_surrogate(project, features.current_space(project))
     changes = AcceptedLabel.objects.filter(project=project, change__gt=current.change if current else 0)
     return Status(
-        is_wanted=selectors.wants_surrogate(project, policies.current_policy(project)),
+        is_wanted=is_wanted,
         current=current,
         last_failure=newest if newest and newest.state == Surrogate.State.FAILED else None,
         labels_behind=changes.count(),
