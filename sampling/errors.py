@@ -1,6 +1,6 @@
 """Errors of queue policies and refill runs."""
 
-from labeling.errors import InvalidInput, NotFound
+from labeling.errors import Conflict, InvalidInput, NotFound
 
 
 class InvalidPolicy(InvalidInput):
@@ -9,3 +9,7 @@ class InvalidPolicy(InvalidInput):
 
 class RefillNotFound(NotFound):
     code = "refill_not_found"
+
+
+class NotReplayable(Conflict):
+    code = "not_replayable"

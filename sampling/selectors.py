@@ -61,7 +61,7 @@ def policy_versions(project: Project) -> QuerySet[QueuePolicy]:
 
 def refill_runs(project: Project) -> QuerySet[RefillRun]:
     return RefillRun.objects.filter(project=project).select_related(
-        "policy", "model_version", "surrogate", "created_by"
+        "project", "policy", "model_version", "surrogate", "space", "created_by"
     )
 
 

@@ -1,4 +1,4 @@
-"""GET, POST /projects/{slug}/refills, and one refill run."""
+"""GET, POST /projects/{slug}/refills, one refill run, and its replay."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -9,9 +9,10 @@ from labeling.access import Capability
 from labeling.edges import NewestFirstPagination, ProjectView
 from labeling.wakeup import wake
 from sampling import selectors, tasks
-from sampling.api.serializers import NewRefillSerializer, RefillRunSerializer
+from sampling.api.serializers import NewRefillSerializer, RefillRunSerializer, ReplaySerializer
+from sampling.errors import NotReplayable
 from sampling.models import RefillRun
-from sampling.services import refill
+from sampling.services import refill, replay
 
 
 class RefillList(ProjectView):
@@ -57,3 +58,22 @@ class RefillDetail(ProjectView):
     def get(self, request: Request, slug: str, run_id: int) -> Response:
         """One run: its policy, model, seed, counts and durations. Its tasks carry its `batch`."""
         return Response(RefillRunSerializer(selectors.refill_run(self.project, run_id)).data)
+
+
+class RefillReplay(ProjectView):
+    capabilities = {"POST": Capability.READ}
+
+    @extend_schema(
+        operation_id="refills_replay", summary="Replay a refill run", request=None, responses=ReplaySerializer
+    )
+    def post(self, request: Request, slug: str, run_id: int) -> Response:
+        """Draw the run's batch again from what it could draw then, and compare. Changes nothing.
+
+        409 `not_replayable` for a run that drew nothing, or whose pool is no longer on record.
+        """
+        run = selectors.refill_run(self.project, run_id)
+        try:
+            said = replay.replay(run)
+        except ValueError as error:
+            raise NotReplayable(str(error)) from error
+        return Response(ReplaySerializer(said).data)

@@ -3,6 +3,7 @@
 from rest_framework import serializers
 
 from sampling.models import QueuePolicy, RefillRun, Surrogate
+from sampling.services.replay import Replay
 from sampling.services.surrogates import Status
 from sampling.strategies.registry import STRATEGIES
 
@@ -101,3 +102,11 @@ class SurrogateStatusSerializer(serializers.Serializer[Status]):
     labels_behind = serializers.IntegerField(help_text="Labels that changed since it was trained.")
     current = SurrogateSerializer(allow_null=True, help_text="The one that scores; null while there is none.")
     last_failure = SurrogateSerializer(allow_null=True, help_text="The newest attempt, if it failed.")
+
+
+class ReplaySerializer(serializers.Serializer[Replay]):
+    is_same = serializers.BooleanField(help_text="Every task came at its rank again.")
+    has_same_scores = serializers.BooleanField(help_text="The items scored what they scored then.")
+    drawn_count = serializers.IntegerField()
+    compared_count = serializers.IntegerField(help_text="Tasks of the run that are still there.")
+    differing_ranks = serializers.ListField(child=serializers.IntegerField(), help_text="At most 10.")
