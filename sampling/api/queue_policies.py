@@ -1,4 +1,4 @@
-"""GET, POST /projects/{slug}/queue-policies"""
+"""GET, POST /projects/{slug}/queue-policies, and a preview."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -8,8 +8,10 @@ from rest_framework.response import Response
 from labeling.access import Capability
 from labeling.edges import NewestFirstPagination, ProjectView
 from sampling import selectors
-from sampling.api.serializers import PolicyChangesSerializer, QueuePolicySerializer
+from sampling.api.serializers import PolicyChangesSerializer, PreviewSerializer, QueuePolicySerializer
+from sampling.errors import InvalidPolicy
 from sampling.services import policies
+from sampling.services.preview import preview
 
 
 class QueuePolicyList(ProjectView):
@@ -40,3 +42,23 @@ class QueuePolicyList(ProjectView):
         changes.is_valid(raise_exception=True)
         policy = policies.new_version(self.project, by=self.caller.user, **changes.validated_data)
         return Response(QueuePolicySerializer(policy).data, status=status.HTTP_201_CREATED)
+
+
+class QueuePolicyPreview(ProjectView):
+    capabilities = {"POST": Capability.MANAGE}
+
+    @extend_schema(
+        operation_id="queue_policies_preview",
+        summary="Preview a queue policy",
+        request=PolicyChangesSerializer,
+        responses=PreviewSerializer,
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """The batch that the current policy with these changes would fill an empty queue with. Changes nothing."""
+        changes = PolicyChangesSerializer(data=request.data)
+        changes.is_valid(raise_exception=True)
+        try:
+            said = preview(self.project, **changes.validated_data)
+        except ValueError as error:
+            raise InvalidPolicy(str(error)) from error
+        return Response(PreviewSerializer(said).data)

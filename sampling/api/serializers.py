@@ -3,6 +3,8 @@
 from rest_framework import serializers
 
 from sampling.models import QueuePolicy, RefillRun, Surrogate
+from sampling.preview_figures import Share
+from sampling.services.preview import Preview, PreviewItem
 from sampling.services.replay import Replay
 from sampling.services.surrogates import Status
 from sampling.strategies.registry import STRATEGIES
@@ -110,3 +112,50 @@ class ReplaySerializer(serializers.Serializer[Replay]):
     drawn_count = serializers.IntegerField()
     compared_count = serializers.IntegerField(help_text="Tasks of the run that are still there.")
     differing_ranks = serializers.ListField(child=serializers.IntegerField(), help_text="At most 10.")
+
+
+class ShareSerializer(serializers.Serializer[Share]):
+    name = serializers.CharField()
+    in_batch = serializers.FloatField()
+    elsewhere = serializers.FloatField()
+
+
+class PreviewItemSerializer(serializers.Serializer[PreviewItem]):
+    key = serializers.CharField()
+    is_audit = serializers.BooleanField()
+    informativeness = serializers.FloatField(allow_null=True)
+    chance = serializers.FloatField(allow_null=True, help_text="Its propensity; null where the rule is deterministic.")
+    predicted = serializers.CharField(allow_blank=True)
+
+
+class PreviewSerializer(serializers.Serializer[Preview]):
+    """The batch that a policy would fill an empty queue with."""
+
+    phase_reason = serializers.CharField()
+    rule = serializers.CharField()
+    scored_by = serializers.CharField()
+    remark = serializers.CharField(allow_blank=True)
+    pool_size = serializers.IntegerField()
+    size = serializers.IntegerField()
+    audit_count = serializers.IntegerField()
+    unscored_count = serializers.IntegerField()
+    mean_informativeness = serializers.FloatField(allow_null=True)
+    pool_informativeness = serializers.FloatField(allow_null=True, help_text="Mean of the pool, to a fortieth.")
+    label_value = serializers.FloatField(
+        allow_null=True, help_text="Labels of random items that one of this batch is worth, by informativeness."
+    )
+    pool_histogram = serializers.ListField(child=serializers.IntegerField(), help_text="20 equal steps over [0, 1].")
+    batch_histogram = serializers.ListField(child=serializers.IntegerField())
+    chances = serializers.ListField(
+        child=serializers.IntegerField(),
+        help_text="Draws by propensity: below 1/10, up to 1, 10, 100 times a uniform draw's, and above.",
+    )
+    has_chances = serializers.BooleanField(help_text="Every active draw has a known propensity.")
+    classes = ShareSerializer(many=True, help_text="Predicted in the batch, and among the labels so far.")
+    segments = serializers.DictField(child=ShareSerializer(many=True), help_text="In the batch, and in the pool.")
+    duplicate_count = serializers.IntegerField()
+    duplicates = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField()), help_text="Keys of nearly the same items."
+    )
+    items = PreviewItemSerializer(many=True, help_text="The first 10.")
+    seconds = serializers.FloatField()

@@ -7,5 +7,10 @@ urlpatterns = [
     path("projects/<slug:slug>/refills/<int:run_id>", refills.RefillDetail.as_view(), name="refill"),
     path("projects/<slug:slug>/refills/<int:run_id>/replay", refills.RefillReplay.as_view(), name="refill-replay"),
     path("projects/<slug:slug>/surrogate", surrogates.SurrogateDetail.as_view(), name="surrogate"),
+    path(
+        "projects/<slug:slug>/queue-policies/preview",
+        queue_policies.QueuePolicyPreview.as_view(),
+        name="queue-policy-preview",
+    ),
     path("projects/<slug:slug>/queue-policies", queue_policies.QueuePolicyList.as_view(), name="queue-policies"),
 ]

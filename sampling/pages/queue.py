@@ -1,11 +1,12 @@
 """The queue: what waits and why, how it is doing, filling it, pausing it, and the policy it is filled by."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.functional import cached_property
 
@@ -13,15 +14,17 @@ from labeling.access import Capability
 from labeling.edges import Caller
 from labeling.errors import DomainError, InvalidInput
 from labeling.models import Project
-from labeling.page_edges import LivePart, blame, person, project_page, render_live
+from labeling.page_edges import LivePart, blame, is_fragment_asked, person, project_page, render_live
 from labeling.services import health as engines
 from labeling.services import projects
 from labeling.wakeup import wake
 from sampling import queue_board as board
 from sampling import queue_health, selectors, tasks
+from sampling.errors import InvalidPolicy
 from sampling.models import QueuePolicy, RefillRun
-from sampling.pages import queue_board, queue_bulk, queue_policy, trend
+from sampling.pages import preview, queue_board, queue_bulk, queue_policy, trend
 from sampling.services import policies, refill, surrogates
+from sampling.services.preview import preview as preview_policy
 
 _RUNS_SHOWN = 10
 _VERSIONS_SHOWN = 20
@@ -71,6 +74,7 @@ def _show(
     *,
     policy_form: queue_policy.PolicyForm | None = None,
     bulk_form: queue_bulk.BulkForm | None = None,
+    extra: Mapping[str, object] = MappingProxyType({}),
     status: int = 200,
 ) -> HttpResponse:
     project, now = caller.project, timezone.now()
@@ -108,6 +112,7 @@ def _show(
         "strategy_name": queue_policy.short_name(figures.policy.strategy),
         "versions": versions[:_VERSIONS_SHOWN],
         "form": policy_form or queue_policy.current(project),
+        **extra,
     }
     return render_live(request, caller, "sampling/queue.html", parts, context, active="queue", status=status)
 
@@ -145,6 +150,7 @@ def _act(request: HttpRequest, caller: Caller) -> HttpResponse:
         "pause": _pause,
         "resume": _resume,
         "policy": _change_policy,
+        "preview": _preview,
         "bulk": _bulk,
     }
     action = actions.get(request.POST.get("action", ""))
@@ -195,6 +201,25 @@ def _change_policy(request: HttpRequest, caller: Caller) -> HttpResponse:
             messages.success(request, f"Version {policy.version} of the policy {said}.")
             return redirect("queue", caller.project.slug)
     return _show(request, caller, policy_form=form, status=422)
+
+
+def _preview(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """Beside the form, which keeps what was typed; for htmx the preview alone."""
+    form = queue_policy.next_version(caller.project, request.POST)
+    said = error = None
+    if form.is_valid():
+        try:
+            said = preview_policy(caller.project, **form.cleaned_data)
+        except InvalidPolicy as refusal:
+            blame(form, refusal)
+        except ValueError as problem:
+            error = str(problem)
+    context = {"preview": preview.shown(said) if said else None, "preview_error": error}
+    if is_fragment_asked(request):
+        problems = [(form[name].label if name in form.fields else "", texts[0]) for name, texts in form.errors.items()]
+        everything = {**context, "problems": problems, "project": caller.project}
+        return render(request, "sampling/_preview.html", everything)
+    return _show(request, caller, policy_form=form, extra=context, status=200 if said else 422)
 
 
 def _bulk(request: HttpRequest, caller: Caller) -> HttpResponse:

@@ -1,11 +1,13 @@
 """The policy by which a queue is filled, as a form."""
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import QueryDict
 
 from labeling import selectors
 from labeling.models import Project
 from sampling.models import QueuePolicy
+from sampling.selection import LARGEST_BETA
 from sampling.services import policies
 from sampling.strategies import registry
 
@@ -60,6 +62,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
         super().__init__(data, instance=instance)
         strategy = self.fields["strategy"]
         assert isinstance(strategy, forms.ChoiceField)  # noqa: S101 - for the type checker
+        for name, largest in (("beta", LARGEST_BETA), ("epsilon", 1.0)):
+            self.fields[name].validators += [MinValueValidator(0.0), MaxValueValidator(largest)]
         fitting = registry.fitting(selectors.current_schema(instance.project).kind)
         strategy.choices = [(name, STRATEGY_NAMES.get(name, name)) for name in fitting]
 

@@ -55,25 +55,39 @@ def new_version(project: Project, *, by: User | None, **changes: Unpack[PolicyCh
     """
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     current = current_policy(project)
-    before = PolicyChanges(
-        strategy=current.strategy,
-        score_source=current.score_source,
-        batch_rule=current.batch_rule,
-        shortlist_factor=current.shortlist_factor,
-        cold_start=current.cold_start,
-        hand_over_labels_per_class=current.hand_over_labels_per_class,
-        beta=current.beta,
-        epsilon=current.epsilon,
-        batch_size=current.batch_size,
-        low_watermark=current.low_watermark,
-        answers_per_item=current.answers_per_item,
-    )
-    after: PolicyChanges = {**before, **changes}
-    if problems := _problems(after, kind=selectors.current_schema(project).kind):
-        raise InvalidPolicy("Some fields of the policy are not valid.", fields=problems)
-    if after == before:
+    after = _changed(project, current, changes)
+    if after == _said_by(current):
         return current
     return QueuePolicy.objects.create(project=project, version=current.version + 1, created_by=by, **after)
+
+
+def draft(project: Project, **changes: Unpack[PolicyChanges]) -> QueuePolicy:
+    """The current policy with `changes`, not saved. Raises InvalidPolicy, naming every wrong field."""
+    current = current_policy(project)
+    return QueuePolicy(project=project, version=current.version + 1, **_changed(project, current, changes))
+
+
+def _said_by(policy: QueuePolicy) -> PolicyChanges:
+    return PolicyChanges(
+        strategy=policy.strategy,
+        score_source=policy.score_source,
+        batch_rule=policy.batch_rule,
+        shortlist_factor=policy.shortlist_factor,
+        cold_start=policy.cold_start,
+        hand_over_labels_per_class=policy.hand_over_labels_per_class,
+        beta=policy.beta,
+        epsilon=policy.epsilon,
+        batch_size=policy.batch_size,
+        low_watermark=policy.low_watermark,
+        answers_per_item=policy.answers_per_item,
+    )
+
+
+def _changed(project: Project, current: QueuePolicy, changes: PolicyChanges) -> PolicyChanges:
+    after: PolicyChanges = {**_said_by(current), **changes}
+    if problems := _problems(after, kind=selectors.current_schema(project).kind):
+        raise InvalidPolicy("Some fields of the policy are not valid.", fields=problems)
+    return after
 
 
 def _problems(policy: PolicyChanges, *, kind: str) -> dict[str, str]:

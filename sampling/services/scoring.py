@@ -225,6 +225,15 @@ def draw(plan: Plan, parts: list[Scored], *, known: NDArray[np.int64] | None = N
     )
 
 
+def predicted_classes(plan: Plan, item_ids: NDArray[np.int64]) -> list[str]:
+    """The class that the plan's surrogate thinks most likely of each item; empty where an item has no vector."""
+    assert plan.space is not None  # noqa: S101 - for the type checker: a surrogate reads vectors
+    committee = _Committee(plan)
+    vectors, has_vector = features.vectors(plan.space, item_ids)
+    best = committee(vectors).mean(axis=1).argmax(axis=1)
+    return [committee.classes[code] if known else "" for code, known in zip(best, has_vector, strict=True)]
+
+
 def _phase(
     project: Project, policy: QueuePolicy, champion: ModelVersion | None, surrogate: Surrogate | None
 ) -> tuple[RefillRun.Phase, str]:
@@ -285,9 +294,9 @@ class _Committee:
         self._fitted = surrogates.load(plan.surrogate)
         classes = labeling_selectors.parsed_schema(plan.project).class_keys
         # A class that the schema has lost since keeps a column, at the end.
-        order = [*classes, *(each for each in self._fitted.classes if each not in classes)]
-        self._places = [order.index(each) for each in self._fitted.classes]
-        self._width = len(order)
+        self.classes = [*classes, *(each for each in self._fitted.classes if each not in classes)]
+        self._places = [self.classes.index(each) for each in self._fitted.classes]
+        self._width = len(self.classes)
         self.rows_a_block = max(1, _ENTRIES_A_BLOCK // (self._fitted.size * self._width))
 
     def __call__(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
