@@ -10,9 +10,15 @@ from numpy.typing import NDArray
 
 from sampling import item_random
 from sampling.batch_rules import (
+    badge,
     cluster_quotas,
+    facility_location,
+    k_center,
+    k_means_plus_plus,
+    probability_coverage,
     softmax,
     stochastic,
+    stochastic_clusters,
     top_k,
     typicality,
     uniform,
@@ -20,8 +26,7 @@ from sampling.batch_rules import (
 from sampling.batch_rules.candidates import Candidates, Chosen, Floats, Need, Parameters, check, in_order
 from sampling.batch_rules.tallies import Tally, cut, remaining, tally
 
-# Streams of the seed; see item_random.
-ACTIVE_STREAM: Final = 0
+# A stream of the seed; see item_random.
 SHORTLIST_STREAM: Final = 1
 
 
@@ -46,12 +51,12 @@ class BatchRule:
         It works before any model has spoken: without informativeness.
     shortlist
         "none": it looks at all items. "best": at the `shortlist_factor * size` items of highest informativeness, of a
-        pool without informativeness at a sample. "sample": at `sample_size` items, chosen by chance. So callers need to
-        fetch embeddings and predictions for `shortlisted` only.
+        pool without informativeness at a sample. "drawn": at as many, drawn as by the rule "stochastic". "sample": at
+        `sample_size` items, chosen by chance. So callers need to fetch embeddings and predictions for `shortlisted` only.
     """
 
     needs: frozenset[Need]
-    shortlist: Literal["none", "best", "sample"]
+    shortlist: Literal["none", "best", "drawn", "sample"]
     pick: Pick | None = None
     log_weights: Callable[[Floats, Parameters], NDArray[np.float64]] | None = None
     is_cold_start: bool = False
@@ -90,11 +95,8 @@ class BatchRule:
             np.ones(len(ids), dtype=np.float32) if candidates.informativeness is None else candidates.informativeness
         )
         logs = weighted(scores, parameters)
-        if self.log_weights is not None:
-            # -ln of a standard exponential is standard Gumbel.
-            keys = item_random.exponentials(seed, ids, stream=ACTIVE_STREAM)
-            np.log(keys, out=keys)
-            np.subtract(logs, keys, out=keys)
+        if self.log_weights is not None or self.shortlist == "drawn":
+            keys = stochastic.gumbel_keys(logs, ids, seed=seed)
         elif self.shortlist == "best" and candidates.informativeness is not None:
             keys = scores.astype(np.float64)
         else:
@@ -107,8 +109,9 @@ class BatchRule:
 
     def rated(self, best: Tally, score: float, parameters: Parameters) -> Tally:
         """What `tally` would say of the same items, all of informativeness 1, had they all this one; their order stays."""
-        if self.log_weights is not None:
-            at_score, at_one = self.log_weights(np.array([score, 1.0]), parameters)
+        if self.log_weights is not None or self.shortlist == "drawn":
+            weighted = self.log_weights or stochastic.log_weights
+            at_score, at_one = weighted(np.array([score, 1.0]), parameters)
             step = at_score - at_one
             factor = np.exp(step)
             return replace(best, keys=best.keys + step, weights=best.weights * factor, rest=best.rest * factor)
@@ -122,7 +125,7 @@ class BatchRule:
             return size
         if self.needs == {"informativeness"}:
             return size
-        if self.shortlist == "best" and candidates.informativeness is not None:
+        if self.shortlist in ("best", "drawn") and candidates.informativeness is not None:
             return parameters.shortlist_factor * size if parameters.shortlist_factor else 2**62
         return max(size, parameters.sample_size)
 
@@ -146,6 +149,7 @@ def drawn(kept: Tally, index: NDArray[np.int64]) -> Chosen:
 _GEOMETRY: Final[frozenset[Need]] = frozenset({"embeddings"})
 _BOTH: Final[frozenset[Need]] = frozenset({"informativeness", "embeddings"})
 _SCORES: Final[frozenset[Need]] = frozenset({"informativeness"})
+_GRADIENTS: Final[frozenset[Need]] = frozenset({"informativeness", "embeddings", "predictions"})
 
 RULES: Final[Mapping[str, BatchRule]] = MappingProxyType(
     {
@@ -154,7 +158,14 @@ RULES: Final[Mapping[str, BatchRule]] = MappingProxyType(
         "uniform": BatchRule(frozenset(), "none", log_weights=uniform.log_weights, is_cold_start=True),
         "top_k": BatchRule(_SCORES, "best", top_k.pick),
         "cluster_quotas": BatchRule(_BOTH, "best", cluster_quotas.pick),
+        "stochastic_clusters": BatchRule(_BOTH, "drawn", stochastic_clusters.pick),
+        "k_center": BatchRule(_BOTH, "best", k_center.pick),
+        "k_means_plus_plus": BatchRule(_BOTH, "best", k_means_plus_plus.pick),
+        "badge": BatchRule(_GRADIENTS, "best", badge.pick),
+        "facility_location": BatchRule(_BOTH, "best", facility_location.pick),
         "typicality": BatchRule(_GEOMETRY, "sample", typicality.pick, is_cold_start=True),
+        "k_center_cold": BatchRule(_GEOMETRY, "sample", k_center.pick, is_cold_start=True),
+        "probability_coverage": BatchRule(_GEOMETRY, "sample", probability_coverage.pick, is_cold_start=True),
     }
 )
 
