@@ -51,6 +51,7 @@ def _ours(rule: str, *, score: str = "margin", beta: float = 12.0) -> Arm:
             rows,
             informativeness=None if found.is_cold_start else _SCORES[score](state.probabilities[rows]),
             embeddings=state.geometry[rows],
+            predictions=state.probabilities[rows],
             labelled=state.geometry[state.labelled],
         )
         chosen = found.choose(candidates, size=state.size, seed=state.seed, parameters=Parameters(beta=beta))
@@ -152,9 +153,13 @@ ARMS: Final[Mapping[str, Arm]] = {
     "stochastic margin": _ours("stochastic"),
     "margin, top k": _ours("top_k"),
     "margin, cluster quotas": _ours("cluster_quotas"),
+    "margin, stochastic clusters": _ours("stochastic_clusters"),
+    "BADGE": _ours("badge"),
     "entropy, stochastic": _ours("stochastic", score="entropy"),
     "typicality": _ours("typicality"),
 }
+FOLLOWED_TO_THE_END: Final = frozenset({"random", "default policy"})
+"""The arms whose labels to a score are compared: beyond the budget in growing batches, until the pool is used up."""
 PEERS: Final[Mapping[str, Arm]] = {
     "modAL margin": _modal(margin_sampling),
     "modAL entropy": _modal(entropy_sampling),

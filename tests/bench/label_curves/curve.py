@@ -16,6 +16,8 @@ from tests.bench.label_curves.data import DataSet, Table
 
 START: Final = 20
 _MANY_CLASSES: Final = 20
+_GROWTH: Final = 0.15
+"""Beyond the budget each batch is this share of the labels so far."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ def full_score(data: DataSet) -> float:
     return _score(data, _probabilities(model, data.test_x, data.classes, int(data.y[0])))
 
 
-def follow(data: DataSet, arm: Arm, plan: Plan, seed: int) -> list[tuple[int, float]]:
-    """Choose, label and train until the budget is spent; (labels, score) after every training."""
+def follow(data: DataSet, arm: Arm, plan: Plan, seed: int, *, to_the_end: bool = False) -> list[tuple[int, float]]:
+    """Choose, label and train until the budget is spent, or the whole pool; (labels, score) after every training."""
     stamp = zlib.crc32(data.name.encode())
     labelled = np.random.default_rng([seed, stamp]).choice(len(data.y), plan.start, replace=False)
     draws = np.random.default_rng([seed, stamp, 1])
@@ -50,7 +52,7 @@ def follow(data: DataSet, arm: Arm, plan: Plan, seed: int) -> list[tuple[int, fl
         model = _fit(data.x[labelled], data.y[labelled])
         only = int(data.y[labelled[0]])
         curve.append((len(labelled), _score(data, _probabilities(model, data.test_x, data.classes, only))))
-        size = min(plan.batch, plan.budget - len(labelled))
+        size = next_size(len(labelled), plan, len(data.y), to_the_end=to_the_end)
         if size <= 0:
             return curve
         state = State(
@@ -67,6 +69,23 @@ def follow(data: DataSet, arm: Arm, plan: Plan, seed: int) -> list[tuple[int, fl
         if len(chosen) != size or len(np.union1d(chosen, labelled)) != size + len(labelled):
             raise RuntimeError(f"an arm chose {len(chosen)} items, some of them twice or labelled already")
         labelled = np.concatenate([labelled, chosen])
+
+
+def next_size(labelled: int, plan: Plan, pool: int, *, to_the_end: bool) -> int:
+    """How many labels come next; the same for every arm and seed.
+
+    >>> plan = Plan(start=20, batch=30, budget=100)
+    >>> [next_size(labels, plan, 110, to_the_end=True) for labels in (20, 80, 100, 110)]
+    [30, 20, 10, 0]
+    """
+    if labelled < plan.budget:
+        return min(plan.batch, plan.budget - labelled)
+    return min(max(plan.batch, round(_GROWTH * labelled)), pool - labelled) if to_the_end else 0
+
+
+def within(curve: list[tuple[int, float]], budget: int) -> list[tuple[int, float]]:
+    """The part of a curve up to the budget."""
+    return [point for point in curve if point[0] <= budget]
 
 
 def area(curve: list[tuple[int, float]]) -> float:

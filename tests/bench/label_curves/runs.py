@@ -37,12 +37,20 @@ def follow_all(name: str, directory: Path | None, arm: str, seeds: list[int]) ->
         kept = _key(name, arm, seed, found.digest)
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(curve.follow(found, every[arm], plan, seed)))
+            kept.write_text(
+                json.dumps(curve.follow(found, every[arm], plan, seed, to_the_end=arm in arms.FOLLOWED_TO_THE_END))
+            )
         curves.append([tuple(point) for point in json.loads(kept.read_text())])
     full = _key(name, "full", 0, found.digest)
     if not full.exists():
         full.write_text(json.dumps(curve.full_score(found)))
-    about = {"pool": len(found.y), "classes": found.classes, "macro_f1": found.uses_macro_f1, "batch": plan.batch}
+    about = {
+        "pool": len(found.y),
+        "classes": found.classes,
+        "macro_f1": found.uses_macro_f1,
+        "batch": plan.batch,
+        "budget": plan.budget,
+    }
     return {"name": name, "arm": arm, "curves": curves, "full": json.loads(full.read_text()), **about}
 
 
