@@ -14,10 +14,17 @@ class QueuePolicy(models.Model):
         SOFTMAX = "softmax", "Stochastic acquisition, softmax"
         TOP_K = "top_k", "The k most informative"
         CLUSTER_QUOTAS = "cluster_quotas", "The most informative of each cluster"
+        STOCHASTIC_CLUSTERS = "stochastic_clusters", "The first drawn of each cluster"
+        K_CENTER = "k_center", "Informative and farthest apart (k-center)"
+        K_MEANS_PLUS_PLUS = "k_means_plus_plus", "Informative and far apart, drawn (k-means++)"
+        BADGE = "badge", "Far apart in what they would teach (BADGE)"
+        FACILITY_LOCATION = "facility_location", "Standing for the informative around them (facility location)"
 
     class ColdStart(models.TextChoices):
         TYPICALITY = "typicality", "Typical items of each cluster"
         UNIFORM = "uniform", "Items at random"
+        K_CENTER = "k_center_cold", "Items farthest apart (k-center)"
+        COVERAGE = "probability_coverage", "Items in the most crowded places (probability coverage)"
 
     class ScoreSource(models.TextChoices):
         AUTO = "auto", "The champion; a surrogate while there is none"
@@ -29,7 +36,7 @@ class QueuePolicy(models.Model):
     strategy = models.CharField(max_length=32, default="margin", help_text="Name in sampling.strategies.registry.")
     score_source = models.CharField(max_length=16, choices=ScoreSource, default=ScoreSource.AUTO)
     batch_rule = models.CharField(max_length=24, choices=BatchRule, default=BatchRule.STOCHASTIC)
-    cold_start = models.CharField(max_length=16, choices=ColdStart, default=ColdStart.TYPICALITY)
+    cold_start = models.CharField(max_length=24, choices=ColdStart, default=ColdStart.TYPICALITY)
     hand_over_labels_per_class = models.PositiveSmallIntegerField(
         default=5, help_text="Cold start ends at so many labels a class on average; 0: as soon as there are scores."
     )
@@ -63,11 +70,17 @@ class QueuePolicy(models.Model):
                 condition=Q(answers_per_item__gte=1, answers_per_item__lte=20), name="queue_policy_answers_in_range"
             ),
             models.CheckConstraint(
-                condition=Q(batch_rule__in=["stochastic", "softmax", "top_k", "cluster_quotas"]),
+                condition=Q(
+                    batch_rule__in=[
+                        *("stochastic", "softmax", "top_k", "cluster_quotas", "stochastic_clusters"),
+                        *("k_center", "k_means_plus_plus", "badge", "facility_location"),
+                    ]
+                ),
                 name="queue_policy_rule_known",
             ),
             models.CheckConstraint(
-                condition=Q(cold_start__in=["typicality", "uniform"]), name="queue_policy_cold_start_known"
+                condition=Q(cold_start__in=["typicality", "uniform", "k_center_cold", "probability_coverage"]),
+                name="queue_policy_cold_start_known",
             ),
             models.CheckConstraint(
                 condition=Q(score_source__in=["auto", "champion", "surrogate"]), name="queue_policy_source_known"

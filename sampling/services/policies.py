@@ -9,6 +9,7 @@ from labeling import selectors
 from labeling.models import Project
 from labeling.schema import KINDS
 from labeling.services.queue_management import MOST_ANSWERS
+from sampling.batch_rules.registry import RULES
 from sampling.errors import InvalidPolicy
 from sampling.models import QueuePolicy
 from sampling.selection import LARGEST_BETA
@@ -100,6 +101,10 @@ def _problems(policy: PolicyChanges, *, kind: str) -> dict[str, str]:
         problems["score_source"] = f"surrogates cannot learn answers of this task type ({kind})"
     if policy["batch_rule"] not in (known := QueuePolicy.BatchRule.values):
         problems["batch_rule"] = f"must be one of: {', '.join(known)}"
+    elif "predictions" in RULES[policy["batch_rule"]].needs and KINDS[kind].prediction_form != "distribution":
+        problems["batch_rule"] = (
+            f"this rule needs class probabilities, which models do not give for this task type ({kind})"
+        )
     if policy["cold_start"] not in (known := QueuePolicy.ColdStart.values):
         problems["cold_start"] = f"must be one of: {', '.join(known)}"
     if not 1 <= policy["shortlist_factor"] <= LARGEST_SHORTLIST:

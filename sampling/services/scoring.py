@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from datasets import selectors as datasets_selectors
 from labeling import selectors as labeling_selectors
-from labeling.models import EmbeddingSpace, ModelVersion, PoolEntry, Project
+from labeling.models import EmbeddingSpace, ModelVersion, PoolEntry, Prediction, Project
+from labeling.probability import STORED_DTYPE
 from labeling.schema import KINDS, PredictionForm
 from sampling import hand_over, pool_record, pool_summary, selectors
 from sampling.batch_rules import registry as rules
@@ -332,7 +333,23 @@ def _complete(plan: Plan, short: Candidates, known_ids: NDArray[np.int64]) -> Ca
         return short
     vectors, _ = features.vectors(plan.space, short.item_ids)
     known, has_vector = features.vectors(plan.space, known_ids)
-    return replace(short, embeddings=vectors, labelled=known[has_vector])
+    predictions = _predictions(plan, short.item_ids, vectors) if "predictions" in plan.rule.needs else None
+    return replace(short, embeddings=vectors, labelled=known[has_vector], predictions=predictions)
+
+
+def _predictions(plan: Plan, item_ids: NDArray[np.int64], vectors: NDArray[np.float16]) -> NDArray[np.float32]:
+    """What the scorer says of the items; of those it said nothing of, that every class is as likely."""
+    if plan.surrogate is not None:
+        said: NDArray[np.float32] = _Committee(plan)(vectors).mean(axis=1)
+        return said
+    assert plan.champion is not None  # noqa: S101 - for the type checker: such rules are for the active phase
+    width = len(plan.champion.classes)
+    found = np.full((len(item_ids), width), 1.0 / width, dtype=np.float32)
+    rows = Prediction.objects.filter(model_version=plan.champion, item__in=item_ids.tolist())
+    for item_id, packed in rows.values_list("item_id", "probabilities"):
+        if len(packed) == found.itemsize * width:
+            found[np.searchsorted(item_ids, item_id)] = np.frombuffer(packed, dtype=STORED_DTYPE)
+    return found
 
 
 def _labelled_or_waiting(project: Project) -> NDArray[np.int64]:

@@ -8,8 +8,11 @@ from django.utils import timezone
 from labeling.models import AnnotationTask, Embedding, EmbeddingSpace, Item, ModelVersion, Project
 from labeling.services import intake
 from sampling import tasks
-from sampling.models import RefillRun
+from sampling.batch_rules.registry import RULES
+from sampling.errors import InvalidPolicy
+from sampling.models import QueuePolicy, RefillRun
 from sampling.services import features, policies, refill, scoring
+from tests.factories import kinds
 
 pytestmark = pytest.mark.django_db
 
@@ -129,3 +132,34 @@ def test_payloads_without_text_or_numbers_get_no_vectors(project: Project, owner
     intake.record_items(project, [{"key": f"i{n}", "payload": {"image": f"https://x/{n}.png"}} for n in range(3)])
     assert features.build(project, now=timezone.now()) is None
     assert not EmbeddingSpace.objects.exists()
+
+
+@pytest.mark.parametrize("rule", sorted(name for name in QueuePolicy.BatchRule.values))
+def test_every_rule_of_a_policy_fills_the_queue(project: Project, texts: list[str], rule: str) -> None:
+    _score(project, origin=ModelVersion.Origin.APP)
+    features.build(project, now=timezone.now())
+    policies.new_version(project, by=None, batch_rule=rule, batch_size=12, low_watermark=1)
+    run = _run(project)
+    assert (run.state, run.rule, run.message, run.selected_count) == ("succeeded", rule, "", 12)
+    assert AnnotationTask.objects.filter(batch=run.batch).values("item").distinct().count() == 12
+
+
+@pytest.mark.parametrize("rule", sorted(name for name in QueuePolicy.ColdStart.values))
+def test_every_cold_start_fills_the_queue(project: Project, texts: list[str], rule: str) -> None:
+    features.build(project, now=timezone.now())
+    policies.new_version(project, by=None, cold_start=rule, batch_size=12, low_watermark=1)
+    run = _run(project)
+    assert (run.state, run.rule, run.message, run.selected_count) == ("succeeded", rule, "", 12)
+
+
+def test_a_rule_that_needs_class_probabilities_is_refused_where_there_are_none(annotator: User) -> None:
+    spans = kinds.project("spans", annotator=annotator)
+    with pytest.raises(InvalidPolicy) as refused:
+        policies.new_version(spans, by=None, batch_rule="badge")
+    assert "needs class probabilities" in refused.value.fields["batch_rule"]
+
+
+def test_the_registry_and_the_policy_name_the_same_rules() -> None:
+    cold = {name for name, rule in RULES.items() if rule.is_cold_start}
+    assert set(QueuePolicy.ColdStart.values) == cold
+    assert set(QueuePolicy.BatchRule.values) == set(RULES) - cold
