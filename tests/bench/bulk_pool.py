@@ -5,12 +5,13 @@ from typing import Final
 import numpy as np
 from django.db import connection
 
-from labeling.models import ModelVersion, Project
+from labeling.models import EmbeddingSpace, Item, ModelVersion, Project
 from labeling.services import intake
 from labeling.splitting import BUCKETS
 
 CLASSES: Final = [f"class-{number}" for number in range(10)]
 
+_ITEMS_A_PIECE: Final = 20_000
 _RECORD: Final = np.dtype(
     [
         *[("columns", ">i2"), ("number_bytes", ">i4"), ("number", ">i4")],
@@ -56,3 +57,31 @@ def fill(project: Project, size: int, *, seed: int = 0) -> ModelVersion:
         cursor.execute("DROP TABLE scored")
         cursor.execute("VACUUM ANALYZE labeling_item, labeling_poolentry")
     return version
+
+
+def fill_vectors(project: Project, width: int, *, seed: int = 0) -> EmbeddingSpace:
+    """Give every item of the project a random vector of float16, as an app would."""
+    space = EmbeddingSpace.objects.create(project=project, origin=EmbeddingSpace.Origin.APP, width=width)
+    record = np.dtype(
+        [
+            *[("columns", ">i2"), ("item_bytes", ">i4"), ("item", ">i8"), ("project_bytes", ">i4"), ("project", ">i8")],
+            *[("space_bytes", ">i4"), ("space", ">i8"), ("vector_bytes", ">i4"), ("vector", "<f2", (width,))],
+        ]
+    )
+    ids = np.array(Item.objects.filter(project=project).order_by("pk").values_list("pk", flat=True), dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    columns = "(item_id, project_id, space_id, vector)"
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY labeling_embedding {columns} FROM STDIN (FORMAT binary)") as copy:
+            copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
+            for begin in range(0, len(ids), _ITEMS_A_PIECE):
+                some = ids[begin : begin + _ITEMS_A_PIECE]
+                rows = np.empty(len(some), dtype=record)
+                rows["columns"], rows["vector_bytes"] = 4, 2 * width
+                rows["item_bytes"] = rows["project_bytes"] = rows["space_bytes"] = 8
+                rows["item"], rows["project"], rows["space"] = some, project.pk, space.pk
+                rows["vector"] = rng.standard_normal((len(some), width), dtype=np.float32)
+                copy.write(rows.tobytes())
+            copy.write(b"\xff\xff")
+        cursor.execute("VACUUM ANALYZE labeling_embedding")
+    return space

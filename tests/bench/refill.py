@@ -1,6 +1,5 @@
 """A refill run over 1,000,000 items x 10 classes, beside the bare COPY of the same rows."""
 
-import resource
 import statistics
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from django.utils import timezone
 
 from labeling.models import Project
 from labeling.services import annotation_queue, projects
+from sampling.batch_rules.tallies import IDS_A_BLOCK
 from sampling.models import RefillRun
 from sampling.services import refill
 from tests.bench import bulk_pool, server
@@ -25,9 +25,10 @@ TO STDOUT (FORMAT binary)"""
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _memory_mib() -> float:
-    """The largest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak_mib() -> float:
+    """The largest resident memory of this process so far; unlike getrusage's, without that of the process that began it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _bare_copy(project: Project) -> float:
@@ -66,13 +67,72 @@ def run() -> list[Result]:
             refills.append(_refill(project))
         seconds = statistics.median(each for each, _ in refills)
         last = refills[-1][1]
+        peak = peak_mib()
+        alone, shared = _sharded(project)
     return [
         Result("refill over 1M x 10", seconds, "s", None, "at_most"),
         Result("bare COPY of the same rows", statistics.median(bare), "s", None, "at_most"),
         Result("refill / bare COPY", seconds / statistics.median(bare), "", 2.0, "at_most"),
         Result("of which scoring and drawing", (last.score_ms or 0) / 1000, "s", None, "at_most"),
-        Result("peak memory of the refill's process", _memory_mib(), "MiB", 500, "at_most"),
+        Result("peak memory of the refill's process", peak, "MiB", 500, "at_most"),
+        Result("2 shards scored by one worker", alone, "s", None, "at_most"),
+        Result("2 shards scored by two workers", shared, "s", None, "at_most"),
+        Result("two workers against one", alone / shared, "x", 1.6, "at_least"),
     ]
+
+
+def _sharded(project: Project) -> tuple[float, float]:
+    """Seconds to score the shards of a run: by one process after the other, and by two at once."""
+    alone: list[float] = []
+    shared: list[float] = []
+    for _ in range(ROUNDS):
+        for times, count in ((alone, 1), (shared, 2)):
+            requested = refill.request(project, trigger=RefillRun.Trigger.MANUAL, seed=1)
+            shards = refill.split(requested.pk, now=timezone.now(), items_a_shard=POOL // 2 + IDS_A_BLOCK)
+            if len(shards) != 2:
+                raise RuntimeError(f"{len(shards)} shards")
+            workers = [_worker(shards[place::count]) for place in range(count)]
+            begin = time.perf_counter()
+            for worker in workers:
+                _send(worker, "go")
+            for worker in workers:
+                _expect(worker, "done")
+            times.append(time.perf_counter() - begin)
+            for worker in workers:
+                worker.wait()
+            run = refill.execute(requested.pk, now=timezone.now())
+            if (run.state, run.selected_count) != (RefillRun.State.SUCCEEDED, 100):
+                raise RuntimeError(f"{run.state}: {run.message}")
+            annotation_queue.withdraw_open(project, now=timezone.now())
+    return statistics.median(alone), statistics.median(shared)
+
+
+def _worker(shards: list[int]) -> "subprocess.Popen[str]":
+    """A process that is ready to score these shards, as a Celery worker is."""
+    code = (
+        "import sys, django; django.setup(); from django.utils import timezone; from sampling.services import sharding; "
+        "from django.db import connection; connection.ensure_connection(); print('ready', flush=True); "
+        "sys.stdin.readline(); [sharding.summarise(int(each), now=timezone.now()) for each in sys.argv[1:]]; "
+        "print('done', flush=True)"
+    )
+    worker = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, shards)],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    _expect(worker, "ready")
+    return worker
+
+
+def _send(worker: "subprocess.Popen[str]", word: str) -> None:
+    if worker.stdin is not None:
+        worker.stdin.write(word + "\n")
+        worker.stdin.flush()
+
+
+def _expect(worker: "subprocess.Popen[str]", word: str) -> None:
+    said = worker.stdout.readline().strip() if worker.stdout else ""
+    if said != word:
+        raise RuntimeError(f"a worker said {said!r} and not {word!r}")
 
 
 def _in_another_process(project: Project) -> None:

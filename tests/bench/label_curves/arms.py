@@ -117,6 +117,13 @@ class _Stored(SkactivemlClassifier):  # type: ignore[misc]  # untyped package
         return self.predict_proba(X).argmax(axis=1)
 
 
+def stored_classifier(probabilities: NDArray[np.float64]) -> Any:
+    """A fitted classifier that answers with these probabilities: rows end with their position."""
+    classifier = _Stored(probabilities, list(range(probabilities.shape[1])))
+    classifier.fit(None, None)
+    return classifier
+
+
 def _skactiveml(make: Callable[[int], Any], *, needs_model: bool) -> Arm:
     def choose(state: State) -> NDArray[np.int64]:
         n = len(state.geometry)
@@ -127,10 +134,9 @@ def _skactiveml(make: Callable[[int], Any], *, needs_model: bool) -> Arm:
         if needs_model:
             options["X"] = np.column_stack([options["X"], np.arange(n)])
             options |= {
-                "clf": _Stored(state.probabilities.astype(np.float64), list(range(state.classes))),
+                "clf": stored_classifier(state.probabilities.astype(np.float64)),
                 "fit_clf": False,
             }
-            options["clf"].fit(None, None)
         return np.asarray(strategy.query(**options), dtype=np.int64)
 
     return choose
