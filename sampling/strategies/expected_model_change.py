@@ -69,14 +69,18 @@ def informativeness(probabilities: NDArray[np.float32], embeddings: NDArray[np.f
     return scores
 
 
-def _expected_distance(columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    """sum_c p_c ||p - e_c||, from ||p - e_c||^2 = sum_(k not c) p_k^2 + (1 - p_c)^2, in which nothing cancels at p_c = 1."""
-    squares = columns * columns
-    others = squares.sum(axis=0)
-    total: NDArray[np.float32] = np.zeros_like(others)
-    for column, square in zip(columns, squares, strict=True):
+def _expected_distance(columns: NDArray[np.float32]) -> NDArray[np.float64]:
+    """sum_c p_c ||p - e_c||, from ||p - e_c||^2 = sum_(k not c) p_k^2 + (1 - p_c)^2.
+
+    In float64: near certainty the first term is a small difference, and the root makes its error large.
+    """
+    exact = columns.astype(np.float64)
+    squares = exact * exact
+    all_squares = squares.sum(axis=0)
+    total: NDArray[np.float64] = np.zeros_like(all_squares)
+    for column, square in zip(exact, squares, strict=True):
         rest = 1.0 - column
-        distance = np.maximum(others - square, 0.0)
+        distance = np.maximum(all_squares - square, 0.0)
         distance += rest * rest
         np.sqrt(distance, out=distance)
         distance *= column
