@@ -44,7 +44,8 @@ class _FixedCommittee:
         return MEMBERS
 
     def vote(self, committee: NDArray[np.float32]) -> NDArray[np.int64]:
-        return committee.argmax(axis=2)
+        votes: NDArray[np.int64] = committee.argmax(axis=2)
+        return votes
 
     def predict_proba(self, committee: NDArray[np.float32]) -> NDArray[np.float32]:
         mean: NDArray[np.float32] = committee.mean(axis=1)
