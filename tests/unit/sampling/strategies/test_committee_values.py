@@ -1,6 +1,7 @@
 """Scores of committees, vectors, pairs and parts against values by hand and against other people's code."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -34,7 +35,8 @@ class _Stored:
         self.classes_ = np.arange(committee.shape[2])
 
     def __len__(self) -> int:
-        return self.committee.shape[1]
+        n_members: int = self.committee.shape[1]
+        return n_members
 
     def __iter__(self):  # type: ignore[no-untyped-def]  # modAL only counts
         return iter(range(len(self)))
@@ -194,7 +196,12 @@ def test_regression_variance_at_its_edges() -> None:
 def test_sequence_confidence_is_that_of_numpy_and_scipy() -> None:
     rng = np.random.default_rng(9)
     answers = [rng.uniform(0.01, 1.0, int(rng.integers(1, 50))) for _ in range(200)]
-    for rule, combine in (("least", np.min), ("mean", np.mean), ("geometric_mean", scipy.stats.gmean)):
+    combinations: dict[sequence_confidence.Rule, Callable[[NDArray[np.float64]], float]] = {
+        "least": np.min,
+        "mean": np.mean,
+        "geometric_mean": scipy.stats.gmean,
+    }
+    for rule, combine in combinations.items():
         scores = sequence_confidence.informativeness(answers, rule)
         np.testing.assert_allclose(scores, [1.0 - combine(each) for each in answers], atol=1e-6)
 
@@ -205,7 +212,7 @@ def test_sequence_confidence_at_its_edges() -> None:
     assert score([np.array([0.0, 1.0]), np.ones(3)], "geometric_mean").tolist() == [1.0, 0.0]
     long = np.full(100_000, 0.5)
     assert score([long], "geometric_mean")[0] == pytest.approx(0.5, abs=1e-6)
-    with pytest.raises(ValueError, match="row 1: .*k >= 1"):
+    with pytest.raises(ValueError, match=r"row 1: .*k >= 1"):
         score([np.ones(2), np.ones(0)], "least")
     for value in (np.nan, -0.1, 1.1, np.inf):
         with pytest.raises(ValueError, match=r"row 2: a confidence must lie in \[0, 1\]"):
