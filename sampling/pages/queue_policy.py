@@ -18,8 +18,15 @@ STRATEGY_NAMES = {
     "rating_variance": "Variance: the levels it thinks likely lie far apart",
     "multi_label_margin": "Margin: on average the classes are near a half",
     "multi_label_worst_margin": "Worst margin: one class is near a half",
+    "multi_label_entropy": "Entropy: on average the classes are uncertain",
+    "preference_probability": "Preference: which side is better is open",
     "confidence": "Confidence: the model trusts its own answer little",
     "uniform": "Uniform: every item alike",
+    "vote_entropy": "Votes: the models vote for different classes",
+    "consensus_entropy": "Consensus: the models' mean is spread",
+    "kl_disagreement": "Dissent: one model is far from the others' mean",
+    "bald": "Disagreement: each model is sure, and they differ",
+    "expected_model_change": "Change: a label would move the model most",
 }
 
 

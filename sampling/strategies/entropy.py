@@ -36,13 +36,18 @@ def entropy_nats(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     True
     """
     entropies = np.empty(len(probabilities), dtype=np.float32)
-    smallest = np.finfo(np.float32).tiny
     for rows, columns in column_blocks(probabilities):
-        terms = np.maximum(columns, smallest)
-        np.log(terms, out=terms)
-        terms *= columns
-        # A value just above 1 (within tolerance) would make a one-hot row negative; + 0 turns its -0 into 0.
-        entropies[rows] = np.maximum(-terms.sum(axis=0), 0.0) + 0.0
+        entropies[rows] = entropy_of_columns(columns)
+    return entropies
+
+
+def entropy_of_columns(columns: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the entropy in nats of distributions given as columns, shape (C, ...) -> (...); they are not checked."""
+    terms = np.maximum(columns, np.finfo(np.float32).tiny)
+    np.log(terms, out=terms)
+    terms *= columns
+    # A value just above 1 (within tolerance) would make a one-hot row negative; + 0 turns its -0 into 0.
+    entropies: NDArray[np.float32] = np.maximum(-terms.sum(axis=0), 0.0) + 0.0
     return entropies
 
 

@@ -9,7 +9,23 @@ from datasets.estimation import wilson
 from feedbackproject import simulation_report
 from labeling import calibration, probability, schema, splitting
 from sampling import selection
-from sampling.strategies import entropy, least_confidence, margin, uniform
+from sampling.strategies import (
+    bald,
+    committee_blocks,
+    consensus_entropy,
+    entropy,
+    expected_model_change,
+    kl_disagreement,
+    least_confidence,
+    margin,
+    multi_label_entropy,
+    preference_probability,
+    regression_variance,
+    sequence_confidence,
+    uniform,
+    vote_entropy,
+)
+from sampling.strategies import registry as strategies
 from training import evaluation, gates, retraining
 from training.trainers import registry
 
@@ -23,6 +39,17 @@ MODULES = [
     least_confidence,
     margin,
     uniform,
+    vote_entropy,
+    consensus_entropy,
+    kl_disagreement,
+    bald,
+    committee_blocks,
+    expected_model_change,
+    preference_probability,
+    multi_label_entropy,
+    regression_variance,
+    sequence_confidence,
+    strategies,
     gates,
     retraining,
     evaluation,

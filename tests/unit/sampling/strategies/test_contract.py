@@ -1,6 +1,7 @@
 """What every registered strategy promises. A new strategy is tested by being registered."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 import pytest
@@ -10,11 +11,20 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from labeling.probability import normalise
-from labeling.schema import KINDS, PredictionForm
+from labeling.schema import PredictionForm
 from sampling.strategies import registry
-from sampling.strategies.registry import STRATEGIES, Informativeness
+from sampling.strategies.inputs import NEEDS, Inputs, Need
+from sampling.strategies.registry import STRATEGIES, Scorer
 
 Rows = NDArray[np.float32]
+
+_KINDS_OF_FORMS: Final[dict[PredictionForm, str]] = {
+    "distribution": "single_choice",
+    "independent": "multi_label",
+    "confidence": "spans",
+}
+MEMBERS: Final = 4
+DIMENSIONS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -23,113 +33,223 @@ class Case:
 
     name: str
     form: PredictionForm
-    score: Informativeness
-    is_ordinal: bool
+    kind: str
+    score: Scorer
+    needs: frozenset[Need]
+
+    @property
+    def reads_predictions_of(self) -> Need:
+        return "committee" if "committee" in self.needs else "probabilities"
 
 
-CASES = [
-    Case(name, form, score, strategy.is_ordinal)
-    for name, strategy in STRATEGIES.items()
-    for form, score in strategy.scores.items()
-]
+def _cases() -> list[Case]:
+    cases = []
+    for name, strategy in STRATEGIES.items():
+        for form in strategy.scores:
+            kind = min(strategy.kinds) if strategy.kinds else _KINDS_OF_FORMS[form]
+            cases.append(Case(name, form, kind, registry.scorer(name, kind), strategy.needs))
+    return cases
+
+
+CASES = _cases()
+DISTRIBUTION_CASES = [case for case in CASES if case.form == "distribution"]
 every_strategy = pytest.mark.parametrize("case", CASES, ids=[f"{case.name}-{case.form}" for case in CASES])
+every_strategy_on_distributions = pytest.mark.parametrize("case", DISTRIBUTION_CASES, ids=lambda case: case.name)
 
 
 def _width(case: Case, n_classes: int) -> int:
     return 1 if case.form == "confidence" else n_classes
 
 
-def _random_rows(case: Case, n: int, n_classes: int, *, seed: int = 0) -> Rows:
+def _predictions_shape(case: Case, n: int, n_classes: int, members: int = MEMBERS) -> tuple[int, ...]:
+    width = _width(case, n_classes)
+    return (n, members, width) if case.reads_predictions_of == "committee" else (n, width)
+
+
+def _inputs(case: Case, predictions: Rows, embeddings: Rows | None = None) -> Inputs:
+    """Exactly what the strategy needs; vectors that differ by the row unless given."""
+    if embeddings is None:
+        embeddings = np.random.default_rng(11).normal(0.0, 2.0, (len(predictions), DIMENSIONS)).astype(np.float32)
+    arrays: dict[str, Any] = {case.reads_predictions_of: predictions}
+    if "embeddings" in case.needs:
+        arrays["embeddings"] = embeddings
+    return Inputs(**arrays)
+
+
+def _each(inputs: Inputs, change: Any) -> Inputs:
+    """The same change made to every array that is there."""
+    return replace(
+        inputs, **{need: change(array) for need in NEEDS if (array := getattr(inputs, need, None)) is not None}
+    )
+
+
+def _random(case: Case, n: int, n_classes: int, *, seed: int = 0) -> Inputs:
     rng = np.random.default_rng(seed)
+    shape = _predictions_shape(case, n, n_classes)
     if case.form == "distribution":
-        return normalise(rng.dirichlet(np.full(n_classes, 0.5), n))
-    return rng.random((n, _width(case, n_classes)), dtype=np.float32)
+        rows = normalise(rng.dirichlet(np.full(n_classes, 0.5), int(np.prod(shape[:-1])))).reshape(shape)
+    else:
+        rows = rng.random(shape, dtype=np.float32)
+    return _inputs(case, rows)
+
+
+def _predictions(case: Case, inputs: Inputs) -> Rows:
+    predictions: Rows = getattr(inputs, case.reads_predictions_of)
+    return predictions
 
 
 @st.composite
-def _rows(draw: st.DrawFn, case: Case) -> Rows:
-    shape = (draw(st.integers(1, 8)), _width(case, draw(st.integers(1, 6))))
+def _drawn(draw: st.DrawFn, case: Case) -> Inputs:
+    """Few different values, so that ties abound; whole members too."""
+    shape = _predictions_shape(case, draw(st.integers(1, 8)), draw(st.integers(1, 6)), draw(st.integers(1, 5)))
     weights = draw(hnp.arrays(np.float64, shape, elements=st.sampled_from([0.0, 1e-6, 0.1, 0.5, 1.0])))
+    vectors = draw(hnp.arrays(np.float32, (shape[0], DIMENSIONS), elements=st.sampled_from([-100.0, 0.0, 0.5, 1.0])))
     if case.form != "distribution":
-        return weights.astype(np.float32)
-    weights[weights.sum(axis=1) == 0.0, 0] = 1.0
-    return normalise(weights)
+        return _inputs(case, weights.astype(np.float32), vectors)
+    flat = weights.reshape(-1, shape[-1])
+    flat[flat.sum(axis=1) == 0.0, 0] = 1.0
+    return _inputs(case, normalise(flat).reshape(shape), vectors)
 
 
 @every_strategy
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
-def test_scores_lie_in_0_to_1_and_follow_the_rows_not_the_order_of_classes(
+def test_scores_lie_in_0_to_1_and_follow_the_rows_not_the_order_of_classes_or_members(
     case: Case, data: st.DataObject, seed: int
 ) -> None:
-    rows = data.draw(_rows(case))
+    inputs = data.draw(_drawn(case))
     rng = np.random.default_rng(seed)
-    scores = case.score(rows)
+    scores = case.score(inputs)
     assert scores.dtype == np.float32
-    assert scores.shape == (len(rows),)
+    assert scores.shape == (len(inputs),)
     assert (scores >= 0.0).all()
     assert (scores <= 1.0).all()
-    order = rng.permutation(len(rows))
-    np.testing.assert_array_equal(case.score(rows[order]), scores[order])
-    # Levels of a scale may be counted from either end; classes have no order at all.
-    reordered = rows[:, ::-1] if case.is_ordinal else rows[:, rng.permutation(rows.shape[1])]
-    np.testing.assert_allclose(case.score(reordered), scores, atol=1e-6)
+    order = rng.permutation(len(inputs))
+    np.testing.assert_array_equal(case.score(_each(inputs, lambda array: array[order])), scores[order])
+    predictions = _predictions(case, inputs)
+    columns = rng.permutation(predictions.shape[-1])
+    if case.kind == "rating":
+        # Levels of a scale may be counted from either end; classes have no order at all.
+        columns = np.arange(len(columns))[::-1]
+    if case.kind == "preference":
+        # The sides may be exchanged, and so may the answers that name none.
+        columns = np.concatenate([rng.permutation(len(columns[:2])), 2 + rng.permutation(len(columns[2:]))])
+    reordered = predictions[..., columns]
+    if predictions.ndim == 3:
+        reordered = reordered[:, rng.permutation(predictions.shape[1])]
+    np.testing.assert_allclose(case.score(_inputs(case, reordered, inputs.embeddings)), scores, atol=1e-6)
+
+
+def _greatest_doubt(case: Case, shape: tuple[int, ...]) -> Rows:
+    """One row of which no strategy of the form could be in more doubt."""
+    n_classes = shape[-1]
+    doubt = np.full(
+        (1, *shape[1:]), {"distribution": 1.0 / n_classes, "independent": 0.5, "confidence": 0.0}[case.form]
+    )
+    if case.kind in ("rating", "preference"):
+        # The widest spread is half at either end of the scale; the closest contest leaves no chance to a tie.
+        ends = [0, -1] if case.kind == "rating" else [0, min(1, n_classes - 1)]
+        doubt = np.zeros((1, n_classes))
+        for end in ends:
+            doubt[0, end] += 0.5
+    if case.name in ("vote_entropy", "kl_disagreement", "bald"):
+        # Each member is certain, and they are spread over the classes.
+        doubt = np.eye(n_classes)[np.arange(shape[1]) % n_classes][np.newaxis]
+    return doubt.astype(np.float32)
 
 
 @every_strategy
 @given(data=st.data())
 def test_no_row_scores_above_the_greatest_doubt_or_below_certainty(case: Case, data: st.DataObject) -> None:
-    rows = data.draw(_rows(case))
-    n_classes = rows.shape[1]
-    doubt = np.full((1, n_classes), {"distribution": 1.0 / n_classes, "independent": 0.5, "confidence": 0.0}[case.form])
-    if case.is_ordinal:
-        # The widest spread is half at either end of the scale.
-        doubt = np.zeros((1, n_classes))
-        doubt[0, 0] += 0.5
-        doubt[0, -1] += 0.5
-    scores = case.score(rows)
-    assert (scores <= case.score(doubt.astype(np.float32))[0] + 1e-6).all()
-    assert (scores >= case.score(np.eye(1, n_classes, dtype=np.float32))[0] - 1e-6).all()
+    inputs = data.draw(_drawn(case))
+    predictions = _predictions(case, inputs)
+    if case.name == "vote_entropy":
+        # Whole votes only: a vote that is divided among tied classes can be spread wider than a whole one.
+        inputs = _inputs(case, np.eye(predictions.shape[-1], dtype=np.float32)[predictions.argmax(axis=-1)])
+    longest = np.full((1, DIMENSIONS), 100.0, dtype=np.float32)
+    scores = case.score(inputs)
+    doubt = _greatest_doubt(case, predictions.shape)
+    certainty = np.zeros_like(doubt)
+    certainty[..., 0] = 1.0
+    assert (scores <= case.score(_inputs(case, doubt, longest))[0] + 1e-6).all()
+    assert (scores >= case.score(_inputs(case, certainty, longest))[0] - 1e-6).all()
 
 
 @every_strategy
 @pytest.mark.parametrize("n_classes", [2, 10, 77, 1000])
 def test_a_row_scores_the_same_alone_and_among_many(case: Case, n_classes: int) -> None:
-    rows = _random_rows(case, 14_000 if n_classes <= 10 else 5_000, n_classes)
-    scores = case.score(rows)
-    for index in (0, 2047, 2048, 4095, len(rows) - 1):
-        np.testing.assert_allclose(case.score(rows[index : index + 1])[0], scores[index], atol=1e-6)
+    inputs = _random(case, 14_000 if n_classes <= 10 else 2_500, n_classes)
+    scores = case.score(inputs)
+    for index in (0, 255, 256, 2047, 2048, len(inputs) - 1):
+        alone = case.score(_each(inputs, lambda array, index=index: array[index : index + 1]))
+        np.testing.assert_allclose(alone[0], scores[index], atol=1e-6)
+
+
+@every_strategy
+@pytest.mark.parametrize("begin", [1, 255, 256, 257, 2047, 2049, 3276, 3277])
+def test_where_a_block_begins_makes_no_difference(case: Case, begin: int) -> None:
+    inputs = _random(case, 8_000, 10)
+    scores = case.score(inputs)
+    rest = case.score(_each(inputs, lambda array: array[begin:]))
+    np.testing.assert_allclose(rest, scores[begin:], atol=1e-6)
 
 
 @every_strategy
 def test_memory_layout_makes_no_difference(case: Case) -> None:
-    rows = _random_rows(case, 300, 5)
-    expected = case.score(rows)
-    np.testing.assert_array_equal(case.score(np.asfortranarray(rows)), expected)
-    np.testing.assert_array_equal(case.score(np.repeat(rows, 2, axis=0)[::2]), expected)
-    read_only = rows.copy()
-    read_only.flags.writeable = False
-    np.testing.assert_array_equal(case.score(read_only), expected)
+    inputs = _random(case, 300, 5)
+    expected = case.score(inputs)
+    np.testing.assert_array_equal(case.score(_each(inputs, np.asfortranarray)), expected)
+    np.testing.assert_array_equal(case.score(_each(inputs, lambda a: np.repeat(a, 2, axis=0)[::2])), expected)
+
+    def read_only(array: Rows) -> Rows:
+        frozen = array.copy()
+        frozen.flags.writeable = False
+        return frozen
+
+    np.testing.assert_array_equal(case.score(_each(inputs, read_only)), expected)
+
+
+@every_strategy
+@pytest.mark.parametrize("n_classes", [2, 10, 1000])
+def test_float64_scores_as_float32_does(case: Case, n_classes: int) -> None:
+    inputs = _random(case, 500, n_classes)
+    exact = case.score(_each(inputs, lambda array: array.astype(np.float64)))
+    assert exact.dtype == np.float32
+    np.testing.assert_allclose(exact, case.score(inputs), atol=1e-5)
 
 
 @every_strategy
 def test_the_argument_is_not_changed(case: Case) -> None:
-    rows = _random_rows(case, 100, 4)
-    before = rows.copy()
-    case.score(rows)
-    np.testing.assert_array_equal(rows, before)
+    inputs = _random(case, 100, 4)
+    before = _each(inputs, np.copy)
+    case.score(inputs)
+    for need in case.needs:
+        np.testing.assert_array_equal(getattr(inputs, need), getattr(before, need))
 
 
 @every_strategy
 @pytest.mark.parametrize("n_classes", [1, 2, 7])
 def test_an_empty_pool_gives_no_scores(case: Case, n_classes: int) -> None:
-    scores = case.score(np.empty((0, _width(case, n_classes)), dtype=np.float32))
+    empty = np.empty(_predictions_shape(case, 0, n_classes), dtype=np.float32)
+    scores = case.score(_inputs(case, empty))
     assert scores.shape == (0,)
     assert scores.dtype == np.float32
 
 
 @every_strategy
+def test_one_item_is_answered(case: Case) -> None:
+    assert case.score(_random(case, 1, 3)).shape == (1,)
+
+
+@every_strategy
 def test_one_class_is_answered_with_one_constant(case: Case) -> None:
-    assert len(set(case.score(np.ones((5, 1), dtype=np.float32)).tolist())) == 1
+    ones = np.ones(_predictions_shape(case, 5, 1), dtype=np.float32)
+    assert len(set(case.score(_inputs(case, ones)).tolist())) == 1
+
+
+@every_strategy
+def test_rows_that_are_alike_score_alike(case: Case) -> None:
+    inputs = _each(_random(case, 1, 6), lambda array: np.repeat(array, 5_001, axis=0))
+    assert len(set(case.score(inputs).tolist())) == 1
 
 
 @every_strategy
@@ -140,13 +260,13 @@ def test_one_class_is_answered_with_one_constant(case: Case) -> None:
 def test_a_row_with_what_is_no_probability_is_refused_by_its_number(
     case: Case, position: int, value: float, reason: str
 ) -> None:
-    rows = _random_rows(case, 50_000, 3)
-    rows[position, 0] = value
+    inputs = _random(case, 50_000, 3)
+    _predictions(case, inputs)[position, ..., 0] = value
     with pytest.raises(ValueError, match=f"^row {position}: .*{reason}"):
-        case.score(rows)
+        case.score(inputs)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.form == "distribution"], ids=lambda case: case.name)
+@every_strategy_on_distributions
 @pytest.mark.parametrize("position", [0, 20_000, 49_999])
 @pytest.mark.parametrize(
     ("row", "reason"),
@@ -155,46 +275,49 @@ def test_a_row_with_what_is_no_probability_is_refused_by_its_number(
 def test_a_row_that_is_no_distribution_is_refused_by_its_number(
     case: Case, position: int, row: list[float], reason: str
 ) -> None:
-    rows = _random_rows(case, 50_000, 3)
-    rows[position] = row
+    inputs = _random(case, 50_000, 3)
+    _predictions(case, inputs)[position] = row
     with pytest.raises(ValueError, match=f"^row {position}: .*{reason}"):
-        case.score(rows)
+        case.score(inputs)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.form == "distribution"], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [case for case in CASES if "committee" in case.needs], ids=lambda case: case.name)
+def test_of_a_committee_the_member_is_named_that_says_no_probability(case: Case) -> None:
+    inputs = _random(case, 5_000, 3)
+    _predictions(case, inputs)[3_000, 2, 1] = np.nan
+    with pytest.raises(ValueError, match=r"^row 3000: member 2: a probability is not a number"):
+        case.score(inputs)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "embeddings" in case.needs], ids=lambda case: case.name)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_vector_that_is_not_finite_is_refused_by_its_number(case: Case, value: float) -> None:
+    inputs = _random(case, 50_000, 3)
+    assert inputs.embeddings is not None
+    inputs.embeddings[49_999, 1] = value
+    with pytest.raises(ValueError, match=r"^row 49999: an embedding is not finite"):
+        case.score(inputs)
+
+
+@every_strategy_on_distributions
 def test_rows_within_the_intake_tolerance_are_scored_inside_the_range(case: Case) -> None:
-    scores = case.score(np.array([[1.0009, 0.0], [0.9991, 0.0], [0.50045, 0.50045]], dtype=np.float32))
+    rows = np.array([[1.0009, 0.0], [0.9991, 0.0], [0.50045, 0.50045]], dtype=np.float32)
+    if case.reads_predictions_of == "committee":
+        rows = np.stack([rows, rows[:, ::-1]], axis=1)
+    scores = case.score(_inputs(case, rows))
     assert (scores >= 0.0).all()
     assert (scores <= 1.0).all()
 
 
 @every_strategy
-@pytest.mark.parametrize("shape", [(3,), (3, 0), (1, 2, 3)])
-def test_anything_but_a_matrix_is_refused(case: Case, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(3,), (3, 0), (3, 0, 2), (3, 2, 0), (1, 2, 3, 4)])
+def test_anything_but_rows_of_predictions_is_refused(case: Case, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="shape"):
-        case.score(np.zeros(shape, dtype=np.float32))
+        case.score(_inputs(case, np.zeros(shape, dtype=np.float32)))
 
 
 def test_a_confidence_is_one_column() -> None:
     with pytest.raises(ValueError, match=r"shape \(n, 1\)"):
         registry.find("confidence", "spans")(np.zeros((3, 2), dtype=np.float32))
-
-
-@pytest.mark.parametrize("kind", sorted(KINDS))
-def test_the_default_of_every_kind_fits_it(kind: str) -> None:
-    assert registry.default_for(kind) in registry.fitting(kind)
-    assert registry.find(registry.default_for(kind), kind) in [
-        case.score for case in CASES if case.form == KINDS[kind].prediction_form
-    ]
-
-
-def test_a_strategy_that_does_not_fit_is_refused_with_those_that_do() -> None:
-    with pytest.raises(ValueError, match="'margin' does not fit a spans label schema; these do: confidence, uniform"):
-        registry.find("margin", "spans")
-    with pytest.raises(ValueError, match="'rating_variance' does not fit a single_choice"):
-        registry.find("rating_variance")
-
-
-def test_an_unknown_strategy_is_refused_with_the_known_names() -> None:
-    with pytest.raises(ValueError, match="unknown strategy 'tarot'; known: confidence, entropy, least_confidence"):
-        registry.find("tarot")
+    with pytest.raises(ValueError, match=r"shape \(n, M, 1\)"):
+        registry.scorer("confidence", "spans")(Inputs(committee=np.zeros((3, 4, 2), dtype=np.float32)))
