@@ -10,6 +10,7 @@ from sampling.models import QueuePolicy
 from sampling.selection import LARGEST_BETA
 from sampling.services import policies
 from sampling.strategies import registry
+from sampling.strategies.inputs import NEEDS
 
 STRATEGY_NAMES = {
     "margin": "Margin: the two best classes are close",
@@ -71,7 +72,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
         assert isinstance(strategy, forms.ChoiceField)  # noqa: S101 - for the type checker
         for name, largest in (("beta", LARGEST_BETA), ("epsilon", 1.0)):
             self.fields[name].validators += [MinValueValidator(0.0), MaxValueValidator(largest)]
-        fitting = registry.fitting(selectors.current_schema(instance.project).kind)
+        fitting = registry.fitting(selectors.current_schema(instance.project).kind, frozenset(NEEDS))
         strategy.choices = [(name, STRATEGY_NAMES.get(name, name)) for name in fitting]
 
 

@@ -14,6 +14,7 @@ from sampling.errors import InvalidPolicy
 from sampling.models import QueuePolicy
 from sampling.selection import LARGEST_BETA
 from sampling.strategies import registry
+from sampling.strategies.inputs import NEEDS
 
 LARGEST_BATCH: Final = 10_000
 """Open tasks are meant to be few: each was chosen by a model that is older when its turn comes."""
@@ -93,8 +94,12 @@ def _changed(project: Project, current: QueuePolicy, changes: PolicyChanges) -> 
 
 def _problems(policy: PolicyChanges, *, kind: str) -> dict[str, str]:
     problems = {}
-    if policy["strategy"] not in (fitting := registry.fitting(kind)):
+    if policy["strategy"] not in (fitting := registry.fitting(kind, frozenset(NEEDS))):
         problems["strategy"] = f"must be one of those that fit a {kind} label schema: {', '.join(fitting)}"
+    elif policy["score_source"] != "surrogate" and policy["strategy"] not in registry.fitting(kind):
+        problems["strategy"] = (
+            "this strategy needs what only a surrogate has, a committee or vectors: let one score the pool"
+        )
     if policy["score_source"] not in (known := QueuePolicy.ScoreSource.values):
         problems["score_source"] = f"must be one of: {', '.join(known)}"
     elif policy["score_source"] == "surrogate" and KINDS[kind].prediction_form != "distribution":

@@ -27,6 +27,7 @@ from sampling.services import features, pool, surrogates
 from sampling.services.pool import Column, IdRange, PoolBlock, Rows
 from sampling.strategies import registry
 from sampling.strategies.column_blocks import find_bad_rows
+from sampling.strategies.inputs import Inputs
 
 ITEMS_A_RANGE: Final = 4_000_000
 """A pool with more items is read and scored in ranges of about so many, one after the other: about 60 bytes an item."""
@@ -259,8 +260,9 @@ def _column(plan: Plan, rows: Rows) -> Column | None:
 
 def _scorer(plan: Plan) -> _Score:
     kind = labeling_selectors.current_schema(plan.project).kind
-    strategy, form = registry.find(plan.policy.strategy, kind), KINDS[kind].prediction_form
+    form = KINDS[kind].prediction_form
     if plan.surrogate is None:
+        strategy = registry.find(plan.policy.strategy, kind)
 
         def by_champion(block: PoolBlock) -> NDArray[np.float32]:
             scores = np.full(len(block.item_ids), np.nan, dtype=np.float32)
@@ -273,7 +275,7 @@ def _scorer(plan: Plan) -> _Score:
 
         return by_champion
 
-    committee = _Committee(plan)
+    committee, scored = _Committee(plan), registry.scorer(plan.policy.strategy, kind)
 
     def by_surrogate(block: PoolBlock) -> NDArray[np.float32]:
         scores = np.full(len(block.item_ids), np.nan, dtype=np.float32)
@@ -281,7 +283,8 @@ def _scorer(plan: Plan) -> _Score:
         rows = np.flatnonzero(is_known)
         for begin in range(0, len(rows), committee.rows_a_block):
             some = rows[begin : begin + committee.rows_a_block]
-            scores[some] = strategy(committee(block.values[some]).mean(axis=1))
+            vectors = block.values[some]
+            scores[some] = scored(Inputs(committee=committee(vectors), embeddings=vectors))
         return scores
 
     return by_surrogate

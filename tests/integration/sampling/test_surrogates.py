@@ -15,6 +15,7 @@ from datasets.models import AcceptedLabel
 from datasets.services import accept
 from labeling.models import Annotation, AnnotationTask, Item, Project
 from sampling import tasks
+from sampling.errors import InvalidPolicy
 from sampling.models import RefillRun, Surrogate
 from sampling.services import features, policies, refill, surrogates
 from tests.factories import datasets as make
@@ -194,3 +195,26 @@ def test_the_api_and_the_queue_page_show_it(
     page = browser.get(reverse("queue", args=["pets"])).content.decode()
     assert "scores the pool" in page
     assert "Surrogate 1: trained anew, 2 classes" in page
+
+
+@pytest.mark.parametrize(
+    "strategy", ["vote_entropy", "consensus_entropy", "kl_disagreement", "bald", "expected_model_change", "margin"]
+)
+def test_strategies_over_committees_and_vectors_score_by_the_surrogate(
+    project: Project, pets: list[Item], annotator: User, strategy: str
+) -> None:
+    label(project, annotator, pets[:24])
+    surrogates.train(project, now=NOW)
+    policies.new_version(
+        project, by=None, strategy=strategy, score_source="surrogate", hand_over_labels_per_class=2, batch_size=10,
+        low_watermark=1,
+    )  # fmt: skip
+    run = run_refill(project)
+    assert (run.state, run.phase, run.selected_count) == ("succeeded", "active", 10), run.message
+    assert not AnnotationTask.objects.filter(batch=run.batch, informativeness__isnull=True).exists()
+
+
+def test_a_strategy_over_a_committee_is_refused_without_a_surrogate(project: Project) -> None:
+    with pytest.raises(InvalidPolicy) as refused:
+        policies.new_version(project, by=None, strategy="bald")
+    assert "only a surrogate has" in refused.value.fields["strategy"]

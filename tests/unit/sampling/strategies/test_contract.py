@@ -151,9 +151,12 @@ def _greatest_doubt(case: Case, shape: tuple[int, ...]) -> Rows:
         doubt = np.zeros((1, n_classes))
         for end in ends:
             doubt[0, end] += 0.5
-    if case.name in ("vote_entropy", "kl_disagreement", "bald"):
+    if case.name in ("vote_entropy", "bald"):
         # Each member is certain, and they are spread over the classes.
         doubt = np.eye(n_classes)[np.arange(shape[1]) % n_classes][np.newaxis]
+    if case.name == "kl_disagreement":
+        # One member is certain of what all others rule out.
+        doubt = np.eye(n_classes)[np.minimum(np.arange(shape[1]) == 0, n_classes - 1).astype(int)][np.newaxis]
     return doubt.astype(np.float32)
 
 
