@@ -15,6 +15,8 @@ _NAMES: Final[dict[tuple[Arm, Source], str]] = {
     ("active", "test_set"): "Actively chosen, test set",
     ("random", "test_set"): "Uniformly drawn, test set",
     ("active", "audit"): "Deployed model, audit labels",
+    ("active", "control_arm"): "Chosen labels",
+    ("random", "control_arm"): "Random labels",
 }
 
 

@@ -8,9 +8,15 @@ from django.urls import reverse
 
 from datasets.estimation.wilson import Estimate, proportion_interval
 from datasets.selectors import Funnel, audit_outcomes, naive_outcomes
+from feedbackproject import charts
+from feedbackproject.charts import LearningCurve
 from labeling import selectors
 from labeling.models import AnnotationTask, ModelVersion, Project
 from sampling.models import RefillRun
+from sampling.services import control_arm as control_arms
+from sampling.services import policies
+from sampling.services.control_arm import ControlArm
+from training.charts import CurvePoint
 from training.models import Promotion, TrainingRun
 
 _RUNS_SHOWN = 6
@@ -170,6 +176,35 @@ def accuracy(project: Project) -> Accuracy | None:
         audit=proportion_interval(audit.correct, audit.n),
         naive=proportion_interval(naive.correct, naive.n),
     )
+
+
+@dataclass(frozen=True)
+class ShownControlArm:
+    """The control arm with its curve drawn; `curve` is None with fewer than two points a line."""
+
+    state: ControlArm
+    curve: LearningCurve | None
+
+
+def control_arm(project: Project) -> ShownControlArm | None:
+    """Chosen labels against random ones, and whether more are worth their while; None before the first comparison."""
+    state = control_arms.state(project, policies.current_policy(project))
+    if state.comparison is None:
+        return None
+    points = [
+        CurvePoint(
+            arm=point["arm"],
+            source="control_arm",
+            seed=0,
+            label_count=point["labels"],
+            accuracy=point["accuracy"],
+            accuracy_low=point["low"],
+            accuracy_high=point["high"],
+            evaluated_on=point["evaluated_on"],
+        )
+        for point in state.comparison.curve
+    ]
+    return ShownControlArm(state, charts.learning_curve(points))
 
 
 def recent_runs(project: Project) -> list[RecentRun]:

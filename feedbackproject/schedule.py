@@ -32,6 +32,11 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
         "schedule": schedule(15.0),
         "options": {"expires": 15.0},
     },
+    "compare chosen with random labels": {
+        "task": "sampling.sweep_control_arms",
+        "schedule": schedule(60.0),
+        "options": {"expires": 60.0},
+    },
     "rerun trainings that were lost": {"task": "training.sweep_runs", "schedule": schedule(20.0)},
     "predict items newer than the champion": {"task": "training.sweep_predictions", "schedule": schedule(20.0)},
     "start trainings that are due": {"task": "training.sweep_triggers", "schedule": schedule(30.0)},

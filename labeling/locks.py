@@ -21,6 +21,7 @@ class LockKind(IntEnum):
     IMPORT_JOB = 5
     FEATURES = 6
     SURROGATE = 7
+    CONTROL_ARM = 8
 
 
 def _key(kind: LockKind, object_id: int) -> int:

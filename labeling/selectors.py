@@ -217,7 +217,7 @@ def why(task: AnnotationTask, label_schema: schema.AnySchema, *, shows_suggestio
     if task.is_audit:
         return "Drawn at random to measure the model honestly, so its suggestion stays hidden."
     if task.reason == reasons.COLD_START:
-        return "Drawn at random, because there is no model yet that could say what is worth asking."
+        return "Chosen without asking a model, which could not say yet what is worth asking."
     if task.reason == reasons.MANUAL:
         return "Put into the queue by a person."
     if task.reason == reasons.RELABEL:

@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
-from sampling.models import QueuePolicy, RefillRun, RefillShard, Surrogate
+from sampling.models import ArmComparison, QueuePolicy, RefillRun, RefillShard, Surrogate
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
@@ -39,3 +39,18 @@ class RefillShardAdmin(ReadOnlyAdmin):
 class SurrogateAdmin(ReadOnlyAdmin):
     list_display = ["project", "number", "state", "fit", "label_count", "accuracy", "audit_count", "trained_at"]
     list_filter = ["project", "state"]
+
+
+@admin.register(ArmComparison)
+class ArmComparisonAdmin(ReadOnlyAdmin):
+    list_display = [
+        "project",
+        "label_count",
+        "verdict",
+        "trained_on",
+        "evaluated_on",
+        "difference",
+        "gain",
+        "created_at",
+    ]
+    list_filter = ["project", "verdict"]

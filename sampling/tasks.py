@@ -12,7 +12,7 @@ from labeling.models import Project
 from labeling.wakeup import awake, wake
 from sampling import selectors
 from sampling.models import RefillShard
-from sampling.services import features, refill, sharding, surrogates
+from sampling.services import control_arm, features, refill, sharding, surrogates
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +107,19 @@ def sweep_surrogates() -> None:
         else:
             if trained is not None:
                 logger.info("project %s has %s: %s", project.pk, trained, trained.message or trained.state)
+
+
+@shared_task(name="sampling.sweep_control_arms", soft_time_limit=_SOFT_SECONDS, time_limit=_HARD_SECONDS)
+def sweep_control_arms() -> None:
+    """Compare chosen with random labels where labels have grown. A project that another worker is at is passed over."""
+    for project in Project.objects.all():
+        try:
+            compared = control_arm.refresh(project, now=timezone.now())
+        except _TRANSIENT as error:
+            logger.warning("no comparison of arms of project %s now; the next sweep will try: %s", project.pk, error)
+        else:
+            if compared is not None:
+                logger.info("project %s after %s labels: %s", project.pk, compared.label_count, compared.reason)
 
 
 def _execute_if_possible(run_id: int) -> None:

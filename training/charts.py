@@ -14,7 +14,7 @@ import altair as alt
 import vl_convert
 
 Arm = Literal["active", "random"]
-Source = Literal["audit", "test_set"]
+Source = Literal["audit", "test_set", "control_arm"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ _SERIES: Final[dict[tuple[Arm, Source], tuple[str, str]]] = {
     ("active", "test_set"): ("Actively chosen labels, test set", _DRAWN_WITH.test_active),
     ("random", "test_set"): ("Uniformly drawn labels, test set", _DRAWN_WITH.test_random),
     ("active", "audit"): ("Deployed model, audit labels with 95% interval", _DRAWN_WITH.audit),
+    ("active", "control_arm"): ("Chosen labels, with 95% interval", _DRAWN_WITH.test_active),
+    ("random", "control_arm"): ("Random labels, with 95% interval", _DRAWN_WITH.test_random),
 }
 
 
@@ -66,8 +68,8 @@ def learning_curve_svg(
 ) -> str:
     """Draw the points as an SVG element; the empty string when there are none.
 
-    Points of one arm, source and number of labels but different seeds are averaged. The interval is drawn for the audit
-    labels, which are few; that of a test set is about as wide as the line. About 25 ms, the first time a second.
+    Points of one arm, source and number of labels but different seeds are averaged. The interval of a test set is
+    about as wide as the line, so it is not drawn. About 25 ms, the first time a second.
     """
     rows = _rows(points)
     if not rows:
@@ -122,8 +124,8 @@ def _rows(points: Sequence[CurvePoint]) -> list[dict[str, str | float | None]]:
             "series": _SERIES[arm, source][0],
             "labels": label_count,
             "accuracy": _mean([point.accuracy for point in group]),
-            "low": _mean([point.accuracy_low for point in group]) if source == "audit" else None,
-            "high": _mean([point.accuracy_high for point in group]) if source == "audit" else None,
+            "low": _mean([point.accuracy_low for point in group]) if source != "test_set" else None,
+            "high": _mean([point.accuracy_high for point in group]) if source != "test_set" else None,
         }
         for (arm, source, label_count), group in sorted(groups.items())
     ]

@@ -31,6 +31,7 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
         "stages": figures.stages(project, reached),
         "accuracy": figures.accuracy(project),
         "curve": charts.learning_curve(learning_curve(project)),
+        "control_arm": figures.control_arm(project),
         "runs": runs,
         "is_busy": any(run.is_active for run in runs),
     }

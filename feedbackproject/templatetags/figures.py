@@ -28,6 +28,14 @@ def percent(value: float | None, decimals: int = 1) -> str:
 
 
 @register.filter
+def points(value: float | None, is_signed: bool = False) -> str:
+    """0.0234 as 2.3 percentage points; the size alone unless it is to be signed."""
+    if value is None:
+        return _DASH
+    return f"{100 * value:+.1f}" if is_signed else f"{100 * abs(value):.1f}"
+
+
+@register.filter
 def probability(value: float | None) -> str:
     """Three significant digits, however small: propensities of one in a million are not zero."""
     if value is None:

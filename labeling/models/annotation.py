@@ -23,7 +23,7 @@ class AnnotationTask(models.Model):
     class Reason(models.TextChoices):
         UNCERTAIN = "uncertain", "The model is unsure about it"
         AUDIT = "audit", "Drawn at random to measure the model honestly"
-        COLD_START = "cold_start", "Drawn at random because there is no model yet"
+        COLD_START = "cold_start", "Chosen without asking a model"
         MANUAL = "manual", "Put into the queue by a person"
         RELABEL = "relabel", "Asked again, to check its label"
         IMPORTED = "imported", "Came with its answers from another tool"

@@ -2,8 +2,9 @@
 
 from rest_framework import serializers
 
-from sampling.models import QueuePolicy, RefillRun, Surrogate
+from sampling.models import ArmComparison, QueuePolicy, RefillRun, Surrogate
 from sampling.preview_figures import Share
+from sampling.services.control_arm import ControlArm
 from sampling.services.preview import Preview, PreviewItem
 from sampling.services.replay import Replay
 from sampling.services.surrogates import Status
@@ -21,7 +22,8 @@ class QueuePolicySerializer(serializers.ModelSerializer[QueuePolicy]):
         model = QueuePolicy
         fields = [
             "version", "strategy", "score_source", "batch_rule", "beta", "shortlist_factor", "cold_start",
-            "hand_over_labels_per_class", "epsilon", "batch_size", "low_watermark", "answers_per_item", "created_at", "created_by",
+            "hand_over_labels_per_class", "falls_back", "stop_below_gain", "epsilon", "batch_size", "low_watermark",
+            "answers_per_item", "created_at", "created_by",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -45,6 +47,12 @@ class PolicyChangesSerializer(serializers.Serializer[None]):
     hand_over_labels_per_class = serializers.IntegerField(
         required=False,
         help_text="Cold start ends at so many labels a class on average; 0: as soon as there are scores.",
+    )
+    falls_back = serializers.BooleanField(
+        required=False, help_text="Draw at random while chosen labels are measured to teach less than random ones."
+    )
+    stop_below_gain = serializers.FloatField(
+        required=False, help_text="Advise to stop when the next 100 labels are expected to raise accuracy by less."
     )
     beta = serializers.FloatField(required=False, help_text="Power on informativeness: 0 draws uniformly.")
     epsilon = serializers.FloatField(required=False, help_text="Share of draws that go to the audit slice.")
@@ -159,3 +167,32 @@ class PreviewSerializer(serializers.Serializer[Preview]):
     )
     items = PreviewItemSerializer(many=True, help_text="The first 10.")
     seconds = serializers.FloatField()
+
+
+class ArmPointSerializer(serializers.Serializer[None]):
+    arm = serializers.ChoiceField(choices=["active", "random"])
+    labels = serializers.IntegerField()
+    accuracy = serializers.FloatField()
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+    evaluated_on = serializers.IntegerField()
+
+
+class ArmComparisonSerializer(serializers.ModelSerializer[ArmComparison]):
+    curve = ArmPointSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = ArmComparison
+        fields = [
+            "label_count", "verdict", "reason", "trained_on", "evaluated_on", "difference", "difference_low",
+            "difference_high", "curve", "gain", "gain_low", "gain_high", "gain_labels", "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class ControlArmSerializer(serializers.Serializer[ControlArm]):
+    """Chosen labels against random ones, and whether more are worth their while."""
+
+    comparison = ArmComparisonSerializer(allow_null=True, help_text="The newest; null while there are too few labels.")
+    advice = serializers.ChoiceField(choices=["continue", "stop", "too_early"])
+    falls_back_because = serializers.CharField(allow_blank=True, help_text="Empty while refills choose.")

@@ -1,11 +1,12 @@
 from django.urls import path
 
-from sampling.api import queue_policies, refills, surrogates
+from sampling.api import control_arm, queue_policies, refills, surrogates
 
 urlpatterns = [
     path("projects/<slug:slug>/refills", refills.RefillList.as_view(), name="refills"),
     path("projects/<slug:slug>/refills/<int:run_id>", refills.RefillDetail.as_view(), name="refill"),
     path("projects/<slug:slug>/refills/<int:run_id>/replay", refills.RefillReplay.as_view(), name="refill-replay"),
+    path("projects/<slug:slug>/control-arm", control_arm.ControlArmDetail.as_view(), name="control-arm"),
     path("projects/<slug:slug>/surrogate", surrogates.SurrogateDetail.as_view(), name="surrogate"),
     path(
         "projects/<slug:slug>/queue-policies/preview",

@@ -43,6 +43,12 @@ class QueuePolicy(models.Model):
     shortlist_factor = models.PositiveSmallIntegerField(
         default=10, help_text="Diverse rules choose among so many times the batch of the most informative items."
     )
+    falls_back = models.BooleanField(
+        default=True, help_text="Draw at random while chosen labels are measured to teach less than random ones."
+    )
+    stop_below_gain = models.FloatField(
+        default=0.002, help_text="Advise to stop when the next 100 labels are expected to raise accuracy by less."
+    )
     beta = models.FloatField(default=12.0, help_text="Power on informativeness: 0 draws uniformly, large is greedy.")
     epsilon = models.FloatField(default=0.1, help_text="Share of draws that go to the audit slice.")
     batch_size = models.PositiveIntegerField(default=100, help_text="Open tasks after a refill.")
@@ -81,6 +87,9 @@ class QueuePolicy(models.Model):
             models.CheckConstraint(
                 condition=Q(cold_start__in=["typicality", "uniform", "k_center_cold", "probability_coverage"]),
                 name="queue_policy_cold_start_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(stop_below_gain__gte=0, stop_below_gain__lte=1), name="queue_policy_gain_in_range"
             ),
             models.CheckConstraint(
                 condition=Q(score_source__in=["auto", "champion", "surrogate"]), name="queue_policy_source_known"

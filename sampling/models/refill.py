@@ -27,6 +27,7 @@ class RefillRun(models.Model):
     class Phase(models.TextChoices):
         COLD_START = "cold_start", "Cold start"
         ACTIVE = "active", "By informativeness"
+        FALLBACK = "fallback", "At random: chosen labels did worse"
 
     batch = models.UUIDField(
         default=uuid.uuid4, unique=True, editable=False, help_text="Named by the tasks this run drew."
@@ -99,7 +100,9 @@ class RefillRun(models.Model):
                 condition=Q(trigger__in=["manual", "queue_low", "promotion", "schedule"]),
                 name="refill_run_trigger_known",
             ),
-            models.CheckConstraint(condition=Q(phase__in=["", "cold_start", "active"]), name="refill_run_phase_known"),
+            models.CheckConstraint(
+                condition=Q(phase__in=["", "cold_start", "active", "fallback"]), name="refill_run_phase_known"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -20,7 +20,7 @@ _UNASSIGNED: Final = "nobody"
 REASONS: Final = {
     "uncertain": "Model unsure",
     "audit": "Random audit",
-    "cold_start": "No model yet",
+    "cold_start": "Without a model",
     "manual": "By a person",
     "relabel": "Asked again",
     "imported": "Imported",

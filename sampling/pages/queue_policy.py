@@ -38,7 +38,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
         model = QueuePolicy
         fields = [
             "strategy", "score_source", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark", "answers_per_item", "cold_start",
-            "hand_over_labels_per_class", "shortlist_factor",
+            "hand_over_labels_per_class", "shortlist_factor", "stop_below_gain", "falls_back",
         ]  # fmt: skip
         labels = {
             "score_source": "Scored by",
@@ -46,6 +46,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
             "cold_start": "Begin with",
             "hand_over_labels_per_class": "Labels per class before doubt counts",
             "shortlist_factor": "Shortlist, times the batch",
+            "stop_below_gain": "Advise to stop below a gain of",
+            "falls_back": "Draw at random while chosen labels do worse",
             "beta": "Sharpness (beta)",
             "epsilon": "Random share (epsilon)",
             "batch_size": "Queue size",
@@ -58,6 +60,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
             "cold_start": "What to ask while there are too few labels for a model's doubt to mean something.",
             "hand_over_labels_per_class": "On average. The doubt of a model that your app sends counts from the start.",
             "shortlist_factor": "Rules that spread a batch choose among so many times its size.",
+            "stop_below_gain": "Accuracy that the next 100 labels are expected to add: 0.002 is a fifth of a point.",
+            "falls_back": "A control arm of random labels measures that all the time.",
             "beta": "0 draws uniformly; the larger, the more only the most informative items come.",
             "epsilon": "Share of tasks drawn at random, whatever the model says: they measure it honestly.",
             "batch_size": "Open tasks after a refill.",
@@ -70,7 +74,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
         super().__init__(data, instance=instance)
         strategy = self.fields["strategy"]
         assert isinstance(strategy, forms.ChoiceField)  # noqa: S101 - for the type checker
-        for name, largest in (("beta", LARGEST_BETA), ("epsilon", 1.0)):
+        for name, largest in (("beta", LARGEST_BETA), ("epsilon", 1.0), ("stop_below_gain", 1.0)):
             self.fields[name].validators += [MinValueValidator(0.0), MaxValueValidator(largest)]
         fitting = registry.fitting(selectors.current_schema(instance.project).kind, frozenset(NEEDS))
         strategy.choices = [(name, STRATEGY_NAMES.get(name, name)) for name in fitting]

@@ -33,6 +33,8 @@ class PolicyChanges(TypedDict, total=False):
     shortlist_factor: int
     cold_start: str
     hand_over_labels_per_class: int
+    falls_back: bool
+    stop_below_gain: float
     beta: float
     epsilon: float
     batch_size: int
@@ -77,6 +79,8 @@ def _said_by(policy: QueuePolicy) -> PolicyChanges:
         shortlist_factor=policy.shortlist_factor,
         cold_start=policy.cold_start,
         hand_over_labels_per_class=policy.hand_over_labels_per_class,
+        falls_back=policy.falls_back,
+        stop_below_gain=policy.stop_below_gain,
         beta=policy.beta,
         epsilon=policy.epsilon,
         batch_size=policy.batch_size,
@@ -116,6 +120,8 @@ def _problems(policy: PolicyChanges, *, kind: str) -> dict[str, str]:
         problems["shortlist_factor"] = f"must lie between 1 and {LARGEST_SHORTLIST}"
     if not 0 <= policy["hand_over_labels_per_class"] <= LATEST_HAND_OVER:
         problems["hand_over_labels_per_class"] = f"must lie between 0 and {LATEST_HAND_OVER:,}"
+    if not 0.0 <= policy["stop_below_gain"] <= 1.0:
+        problems["stop_below_gain"] = "must lie between 0 and 1"
     # NaN fails every comparison, so it is refused too.
     if not 0.0 <= policy["beta"] <= LARGEST_BETA:
         problems["beta"] = f"must lie between 0 and {LARGEST_BETA:g}"

@@ -23,7 +23,7 @@ from sampling.batch_rules.candidates import Candidates, Parameters
 from sampling.batch_rules.registry import BatchRule
 from sampling.models import QueuePolicy, RefillRun, Surrogate
 from sampling.pool_summary import Batch, PoolSummary
-from sampling.services import features, pool, surrogates
+from sampling.services import control_arm, features, pool, surrogates
 from sampling.services.pool import Column, IdRange, PoolBlock, Rows
 from sampling.strategies import registry
 from sampling.strategies.column_blocks import find_bad_rows
@@ -128,7 +128,11 @@ def make_plan(project: Project, policy: QueuePolicy, *, size: int, seed: int) ->
     surrogate = selectors.newest_surrogate(project, space) if wants_surrogate else None
     scorer = None if policy.score_source == QueuePolicy.ScoreSource.SURROGATE else champion
     phase, reason = _phase(project, policy, scorer, surrogate)
-    name = policy.batch_rule if phase == RefillRun.Phase.ACTIVE else policy.cold_start
+    if phase == RefillRun.Phase.ACTIVE and (because := control_arm.should_fall_back(project, policy)):
+        phase, reason = RefillRun.Phase.FALLBACK, because
+    name = {RefillRun.Phase.ACTIVE: policy.batch_rule, RefillRun.Phase.FALLBACK: "uniform"}.get(
+        phase, policy.cold_start
+    )
     remark = ""
     if "embeddings" in rules.find(name).needs and space is None:
         stand_in = "stochastic" if phase == RefillRun.Phase.ACTIVE else "uniform"

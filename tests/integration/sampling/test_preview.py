@@ -120,7 +120,7 @@ def test_the_page_previews_what_is_in_the_form(owner: User, project: Project, po
     form = {
         "action": "preview", "strategy": "margin", "score_source": "auto", "batch_rule": "softmax", "beta": "3", "epsilon": "0.1",
         "batch_size": "25", "low_watermark": "5", "answers_per_item": "1", "cold_start": "uniform",
-        "hand_over_labels_per_class": "5", "shortlist_factor": "10",
+        "hand_over_labels_per_class": "5", "shortlist_factor": "10", "stop_below_gain": "0.002", "falls_back": "on",
     }  # fmt: skip
     page = client.post(reverse("queue", args=["pets"]), form)
     assert page.status_code == 200
