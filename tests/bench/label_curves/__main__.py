@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "measurements" / "label_curves.md")
     options = parser.parse_args()
     prepare()
-    from tests.bench.label_curves import arms, data, report  # noqa: PLC0415 - models need Django
+    from tests.bench.label_curves import arms, data, plot, report  # noqa: PLC0415 - models need Django
 
     wanted = options.sets or data.names(options.data)
     every = options.arms or [*arms.ARMS, *arms.PEERS]
@@ -34,6 +34,10 @@ def main() -> None:
             results.append(job.result())
             print(f"{results[-1]['name']}: {results[-1]['arm']}", flush=True)
     options.out.write_text(report.page(results, wanted, every, options.seeds))
+    drawings = options.out.with_suffix("")
+    drawings.mkdir(exist_ok=True)
+    for name in wanted:
+        (drawings / f"{name}.svg").write_text(plot.draw(results, name))
     print(options.out.read_text())
 
 
