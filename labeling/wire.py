@@ -9,6 +9,7 @@ import re
 from typing import Final, TypeVar
 
 import msgspec
+import numpy as np
 from msgspec import UNSET, UnsetType
 
 JSON_EMPTY: Final = b"{}"
@@ -18,6 +19,9 @@ LONGEST_RESPONDENT: Final = 500
 LARGEST_SEGMENT_COUNT: Final = 50
 LONGEST_SEGMENT: Final = 200
 DEEPEST_JSON: Final = 64
+WIDEST_EMBEDDING: Final = 4096
+_LARGEST_HALF: Final = 65_504
+"""What float16 can hold."""
 
 Probabilities = list[float] | dict[str, float]
 
@@ -52,6 +56,7 @@ class _ItemLine(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     payload: dict[str, object]
     segments: dict[str, str] = {}
     prediction: PredictionPart | None = None
+    embedding: list[float] | None = None
 
 
 class _PredictionLine(PredictionPart, forbid_unknown_fields=True, gc=False, kw_only=True):
@@ -66,13 +71,17 @@ class _KeyOnly(msgspec.Struct):
 
 
 class Row(msgspec.Struct, gc=False):
-    """A checked row. `payload` and `segments` are JSON; an empty payload means that the row is a prediction only."""
+    """A checked row. `payload` and `segments` are JSON; an empty payload means that the row is a prediction only.
+
+    `embedding` is float16, little endian; None where the row has none.
+    """
 
     key: str
     payload: bytes
     segments: bytes
     prediction: PredictionPart | None
     context: bytes
+    embedding: bytes | None = None
 
 
 _item_decoder: Final = msgspec.json.Decoder(_ItemLine)
@@ -81,7 +90,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def parse_item(raw: bytes, *, largest_bytes: int) -> Row:
-    """Read {"key", "payload", "segments"?, "prediction"?}; the last is as in `parse_prediction`, without the key.
+    """Read {"key", "payload", "segments"?, "prediction"?, "embedding"?}; a prediction is as in `parse_prediction`, without the key.
 
     >>> parse_item(b'{"key": "a", "payload": {"text": "hello"}}', largest_bytes=1000).payload
     b'{"text":"hello"}'
@@ -93,12 +102,13 @@ def parse_item(raw: bytes, *, largest_bytes: int) -> Row:
         payload = _encoded("payload", line.payload)
         segments = _segments(line.segments) if line.segments else JSON_EMPTY
         context = _context(line.prediction) if line.prediction is not None else JSON_EMPTY
+        embedding = _embedding(line.embedding) if line.embedding is not None else None
         if b"\\u0000" in raw:
             _refuse_nul(line)
     except RowError as error:
         error.key = key
         raise
-    return Row(key, payload, segments, line.prediction, context)
+    return Row(key, payload, segments, line.prediction, context, embedding)
 
 
 def parse_prediction(raw: bytes, *, largest_bytes: int) -> Row:
@@ -143,6 +153,7 @@ _CODE_BY_FIELD: Final = {
     "confidence": "invalid_confidence",
     "std": "invalid_std",
     "context": "invalid_context",
+    "embedding": "invalid_embedding",
     "respondent": "invalid_respondent",
 }
 
@@ -178,6 +189,18 @@ def _segments(segments: dict[str, str]) -> bytes:
     if any(not name or len(name) > LONGEST_SEGMENT or len(value) > LONGEST_SEGMENT for name, value in segments.items()):
         raise RowError("invalid_segments", f"Names and values of segments have 1 to {LONGEST_SEGMENT} characters.")
     return _encode(segments)
+
+
+def _embedding(numbers: list[float]) -> bytes:
+    if not 0 < len(numbers) <= WIDEST_EMBEDDING:
+        raise RowError("invalid_embedding", f"An embedding has 1 to {WIDEST_EMBEDDING:,} numbers.")
+    vector = np.array(numbers)
+    # Written so that what is not finite, which compares false, falls on the refused side.
+    if not np.abs(vector).max() <= _LARGEST_HALF:
+        raise RowError(
+            "invalid_embedding", f"The numbers of an embedding lie between -{_LARGEST_HALF} and {_LARGEST_HALF}."
+        )
+    return vector.astype("<f2").tobytes()
 
 
 def _context(prediction: PredictionPart) -> bytes:

@@ -222,6 +222,13 @@ class ItemRowSerializer(serializers.Serializer[None]):
     payload = serializers.DictField(help_text="What is shown and learned from: text, features, pixels, ...")
     segments = serializers.DictField(child=serializers.CharField(max_length=200), required=False)
     prediction = PredictionPartSerializer(required=False)
+    embedding = serializers.ListField(
+        child=serializers.FloatField(),
+        required=False,
+        min_length=1,
+        max_length=4096,
+        help_text="A vector that tells which items are alike, equally long for all items of the project. Kept as float16.",
+    )
 
 
 class RowResultSerializer(serializers.Serializer[None]):

@@ -17,8 +17,8 @@ from django.utils import timezone
 from labeling import selectors, wire
 from labeling.duplicates import SeenHashes
 from labeling.errors import DomainError
-from labeling.models import Project
-from labeling.services import bulk, prediction_rows
+from labeling.models import EmbeddingSpace, Project
+from labeling.services import bulk, embeddings, prediction_rows
 from labeling.services.prediction_rows import Score
 from labeling.splitting import bucket_of
 from labeling.wire import Row, RowError
@@ -63,6 +63,7 @@ class IntakeReport(msgspec.Struct):
     results_truncated: bool = False
 
 
+_BYTES_A_NUMBER: Final = 2
 _NO_SCORE: Final = (None, None, None, None, None)
 
 Outcome = Status | RowError
@@ -130,6 +131,7 @@ class Recorder:
         # After the versions are locked: while there is one, the kind of the schema stays.
         scores = prediction_rows.score(rows, versions, selectors.parsed_schema(self._project) if names else None)
         outcomes: dict[int, Outcome] = dict(scores.refused)
+        space = self._embedding_space(rows, outcomes)
         good = [position for position in range(len(rows)) if position not in outcomes]
         is_first = self._seen.admit(np.fromiter((self._identity(rows[p]) for p in good), np.int64, len(good)))
         for place in np.flatnonzero(~is_first):
@@ -144,7 +146,30 @@ class Recorder:
             chunk = bulk.Chunk(self._project, champion_id=champion, now=self._now)
             chunk.stage(staged)
             outcomes |= self._store(chunk, staged)
+        if space is not None:
+            kept = self._keeps_embedding
+            vectors = {
+                row.key: row.embedding for place, row in enumerate(rows) if row.embedding and kept(outcomes[place])
+            }
+            embeddings.store(self._project, space, vectors)
         return outcomes
+
+    def _embedding_space(self, rows: Sequence[Row], outcomes: dict[int, Outcome]) -> EmbeddingSpace | None:
+        """The space of the rows' vectors, if any row has one; rows whose vector is of another width are refused."""
+        with_vector = [place for place, row in enumerate(rows) if row.embedding and place not in outcomes]
+        if not with_vector:
+            return None
+        space = embeddings.app_space(self._project, width=len(rows[with_vector[0]].embedding or b"") // _BYTES_A_NUMBER)
+        for place in with_vector:
+            width = len(rows[place].embedding or b"") // _BYTES_A_NUMBER
+            if width != space.width:
+                message = f"Embeddings have {space.width} numbers in this project, not {width}."
+                outcomes[place] = RowError("invalid_embedding", message, rows[place].key)
+        return space
+
+    def _keeps_embedding(self, outcome: Outcome) -> bool:
+        """An item that exists keeps its vector unless it is updated on purpose."""
+        return outcome == "created" or (outcome == "updated" and self._on_conflict == OnConflict.UPDATE)
 
     def _stage(self, position: int, row: Row, score: Score | None) -> bulk.StagedRow:
         is_item = bool(row.payload)
