@@ -14,51 +14,74 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sampling import item_random, selection
-from sampling.batch_rules.candidates import Candidates, Parameters, check_scores
+from sampling.batch_rules import segment_quotas
+from sampling.batch_rules.candidates import Candidates, Chosen, Parameters, check_scores
 from sampling.batch_rules.registry import BatchRule, drawn
 from sampling.batch_rules.tallies import IDS_A_BLOCK, Tally, cut, merged, tally, union
 
 AUDIT_STREAM: Final = 2
 BINS: Final = 20
 
-_TALLIES: Final = ("scored", "unscored", "reserve")
-_PLAIN: Final = ("blocks", "power_sums", "histogram", "scored_count", "checksum")
+_TALLIES: Final = ("scored", "unscored")
+_PLAIN: Final = ("blocks", "power_sums", "histogram")
 
 Complete = Callable[[Candidates], Candidates]
 """Adds to a shortlist what its rule looks at beside ids and scores: embeddings, predictions, labelled."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class StratumSummary:
+    """The items of one stratum that active draws may take: those outside the audit reserve.
+
+    scored, unscored
+        Items with and without a score; the latter as if they scored 1.
+    blocks, power_sums
+        For each block of ids the sum of score ** beta over the scored items.
+    histogram
+        Shape (20,): scored items by informativeness, in equal steps over [0, 1].
+    """
+
+    scored: Tally
+    unscored: Tally
+    blocks: NDArray[np.int64]
+    power_sums: NDArray[np.float64]
+    histogram: NDArray[np.int64]
+
+    @property
+    def count(self) -> int:
+        """Items of the stratum."""
+        return self.scored.count + self.unscored.count
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PoolSummary:
     """Some ranges of a pool, summarised for one rule, batch size and seed.
 
-    scored, unscored
-        Items outside the audit reserve, with and without a score; the latter as if they scored 1.
+    strata
+        What active draws may take: one stratum, or one for each that gets a share of its own.
     reserve
         Items of the audit reserve, in the random order in which audit draws take them.
-    blocks, power_sums
-        For each block of ids the sum of score ** beta over the scored items outside the reserve.
-    histogram
-        Shape (20,): scored items outside the reserve by informativeness, in equal steps over [0, 1].
     scored_count
         Items with a score, in the reserve or not.
     checksum
         Shape (2,), uint64: the same for the same items with the same scores, in whatever order.
     """
 
-    scored: Tally
-    unscored: Tally
+    strata: tuple[StratumSummary, ...]
     reserve: Tally
-    blocks: NDArray[np.int64]
-    power_sums: NDArray[np.float64]
-    histogram: NDArray[np.int64]
     scored_count: int
     checksum: NDArray[np.uint64]
 
     @property
     def active_count(self) -> int:
         """Items outside the audit reserve."""
-        return self.scored.count + self.unscored.count
+        return sum(stratum.count for stratum in self.strata)
+
+    @property
+    def histogram(self) -> NDArray[np.int64]:
+        """Of all strata together."""
+        together: NDArray[np.int64] = np.sum([stratum.histogram for stratum in self.strata], axis=0)
+        return together
 
     @property
     def digest(self) -> str:
@@ -92,6 +115,8 @@ def summarise(
     size: int,
     seed: int,
     parameters: Parameters,
+    strata: NDArray[np.integer] | None = None,
+    n_strata: int = 1,
 ) -> PoolSummary:
     """Summarise the items of whole blocks of ids.
 
@@ -105,6 +130,8 @@ def summarise(
         Shape (n,), float32 informativeness in [0, 1], NaN where the model said nothing.
     rule, size, seed, parameters
         What the batch will be drawn by.
+    strata
+        Shape (n,), in [0, n_strata): the stratum of each item; None: all are of the first.
 
     Raises
     ------
@@ -122,25 +149,29 @@ def summarise(
     is_scored = ~np.isnan(scores)
     check_scores(scores[is_scored])
 
+    stratum_of = np.zeros(len(ids), dtype=np.int64) if strata is None else strata[order]
+
     def tallied(rows: NDArray[np.bool_], given: NDArray[np.float32] | None) -> Tally:
         candidates = Candidates(ids[rows], informativeness=given)
         best = rule.tally(candidates, size=size, seed=seed, parameters=parameters)
         return replace(best, scores=scores[np.searchsorted(ids, best.item_ids)])
 
-    active = ~reserve
-    if rule.is_cold_start:
-        # Such a rule treats all items alike.
-        scored, unscored = tallied(active, None), tallied(np.zeros_like(active), None)
-    else:
-        with_score, without = active & is_scored, active & ~is_scored
-        scored = tallied(with_score, scores[with_score])
-        unscored = tallied(without, np.ones(int(without.sum()), dtype=np.float32))
-    weighed = active & is_scored
-    powers = scores[weighed].astype(np.float64) ** parameters.beta
-    blocks, starts = np.unique(ids[weighed] // IDS_A_BLOCK, return_index=True)
+    def summarised(active: NDArray[np.bool_]) -> StratumSummary:
+        with_score = active & is_scored
+        if rule.is_cold_start:
+            # Such a rule treats all items alike.
+            scored, unscored = tallied(active, None), tallied(np.zeros_like(active), None)
+        else:
+            without = active & ~is_scored
+            scored = tallied(with_score, scores[with_score])
+            unscored = tallied(without, np.ones(int(without.sum()), dtype=np.float32))
+        powers = scores[with_score].astype(np.float64) ** parameters.beta
+        blocks, starts = np.unique(ids[with_score] // IDS_A_BLOCK, return_index=True)
+        sums = np.add.reduceat(powers, starts) if len(starts) else np.empty(0)
+        return StratumSummary(scored, unscored, blocks, sums, histogram(scores[with_score]))
+
     return PoolSummary(
-        scored=scored,
-        unscored=unscored,
+        strata=tuple(summarised(~reserve & (stratum_of == number)) for number in range(n_strata)),
         reserve=tally(
             ids[reserve],
             -item_random.exponentials(seed, ids[reserve], stream=AUDIT_STREAM),
@@ -148,9 +179,6 @@ def summarise(
             scores[reserve],
             size=size,
         ),
-        blocks=blocks,
-        power_sums=np.add.reduceat(powers, starts) if len(starts) else np.empty(0),
-        histogram=histogram(scores[weighed]),
         scored_count=int(is_scored.sum()),
         checksum=_checksum(ids, scores),
     )
@@ -160,17 +188,23 @@ def merge(parts: Sequence[PoolSummary]) -> PoolSummary:
     """The summary of all parts together. ValueError if a block is in two of them, or for none."""
     if not parts:
         raise ValueError("there is nothing to merge")
+    return PoolSummary(
+        strata=tuple(_merged(each) for each in zip(*(part.strata for part in parts), strict=True)),
+        reserve=merged([part.reserve for part in parts]),
+        scored_count=sum(part.scored_count for part in parts),
+        checksum=np.sum([part.checksum for part in parts], axis=0, dtype=np.uint64),
+    )
+
+
+def _merged(parts: Sequence[StratumSummary]) -> StratumSummary:
     blocks = np.concatenate([part.blocks for part in parts])
     order = np.argsort(blocks, kind="stable")
-    return PoolSummary(
+    return StratumSummary(
         scored=merged([part.scored for part in parts]),
         unscored=merged([part.unscored for part in parts]),
-        reserve=merged([part.reserve for part in parts]),
         blocks=blocks[order],
         power_sums=np.concatenate([part.power_sums for part in parts])[order],
         histogram=np.sum([part.histogram for part in parts], axis=0),
-        scored_count=sum(part.scored_count for part in parts),
-        checksum=np.sum([part.checksum for part in parts], axis=0, dtype=np.uint64),
     )
 
 
@@ -183,53 +217,80 @@ def draw(
     seed: int,
     parameters: Parameters,
     complete: Complete,
+    shares: Sequence[float] = (1.0,),
 ) -> Batch:
     """Draw a batch from a pool of which only the summary is known.
 
-    The coins between audit and active draws are those of `selection.coins`; audit draws are uniform over the reserve.
-    Items without a score get the one that is drawn as often as the scored items are on average, s = (mean of s ** beta)
-    ** (1 / beta): so they get their share of the draws, neither all nor none.
+    The coins between audit and active draws are those of `selection.coins`; audit draws are uniform over the reserve. The
+    stratum of every active draw is drawn by the shares (`segment_quotas.draw_strata`), the item within it by the rule. Items
+    without a score get the one that is drawn as often as the scored items of the stratum are on average, s = (mean of s **
+    beta) ** (1 / beta): so they get their share of the draws, neither all nor none.
 
     Parameters
     ----------
     summary
         Made for the same rule, seed and parameters, and for a batch of at least this size.
     complete
-        Called at most once, with the rule's shortlist.
+        Called at most once a stratum, with the rule's shortlist.
+    shares
+        One for each stratum.
     """
     rng = np.random.default_rng(seed)
     is_audit = selection.coins(summary.active_count, summary.reserve.count, size=size, epsilon=epsilon, rng=rng)
     audits = int(np.count_nonzero(is_audit))
-    average = average_score(summary, parameters.beta)
-    unscored = rule.rated(summary.unscored, average, parameters)
-    best = union(summary.scored, unscored)
     active = len(is_audit) - audits
-    kept = cut(best, active) if rule.pick is None else best
-    if rule.pick is None:
-        chosen = drawn(kept, np.arange(len(kept.item_ids)))
-    else:
-        kept, short = _shortlist(best, rule, average, size=active, parameters=parameters)
-        chosen = rule.choose(complete(short), size=active, seed=seed, parameters=parameters)
+    counts = [stratum.count for stratum in summary.strata]
+    strata = segment_quotas.draw_strata(counts, shares, size=active, seed=seed)
+    item_ids, informativeness = np.empty(active, dtype=np.int64), np.empty(active, dtype=np.float32)
+    proposal, propensity = np.empty(active), np.empty(active)
+    for number, stratum in enumerate(summary.strata):
+        places = np.flatnonzero(strata.of == number)
+        kept, chosen = _drawn(stratum, rule, len(places), seed, parameters, complete)
+        item_ids[places], informativeness[places] = kept.item_ids[chosen.index], kept.scores[chosen.index]
+        proposal[places] = strata.first[number] * chosen.proposal
+        propensity[places] = strata.chance[places] * chosen.propensity
     proposal, propensity = selection.chances(
         is_audit,
-        active_proposal=chosen.proposal,
-        active_propensity=chosen.propensity,
+        active_proposal=proposal,
+        active_propensity=propensity,
         n_active=summary.active_count,
         n_reserve=summary.reserve.count,
         epsilon=epsilon,
     )
-    item_ids = np.empty(len(is_audit), dtype=np.int64)
-    informativeness = np.empty(len(is_audit), dtype=np.float32)
-    item_ids[~is_audit], informativeness[~is_audit] = kept.item_ids[chosen.index], kept.scores[chosen.index]
-    item_ids[is_audit], informativeness[is_audit] = summary.reserve.item_ids[:audits], summary.reserve.scores[:audits]
-    return Batch(item_ids, informativeness, proposal, propensity, is_audit)
+    everything = Batch(
+        np.empty(len(is_audit), dtype=np.int64),
+        np.empty(len(is_audit), dtype=np.float32),
+        proposal,
+        propensity,
+        is_audit,
+    )
+    everything.item_ids[~is_audit], everything.informativeness[~is_audit] = item_ids, informativeness
+    reserve = summary.reserve
+    everything.item_ids[is_audit], everything.informativeness[is_audit] = (
+        reserve.item_ids[:audits],
+        reserve.scores[:audits],
+    )
+    return everything
 
 
-def average_score(summary: PoolSummary, beta: float) -> float:
+def _drawn(
+    stratum: StratumSummary, rule: BatchRule, size: int, seed: int, parameters: Parameters, complete: Complete
+) -> tuple[Tally, Chosen]:
+    """`size` items of a stratum: the kept ones, and which of these were drawn."""
+    average = average_score(stratum, parameters.beta)
+    best = union(stratum.scored, rule.rated(stratum.unscored, average, parameters))
+    if rule.pick is None:
+        kept = cut(best, size)
+        return kept, drawn(kept, np.arange(len(kept.item_ids)))
+    kept, short = _shortlist(best, rule, average, size=size, parameters=parameters)
+    return kept, rule.choose(complete(short), size=size, seed=seed, parameters=parameters)
+
+
+def average_score(stratum: StratumSummary, beta: float) -> float:
     """The score that stands for items without one; 1 where no item has a score. See `draw`."""
-    if not len(summary.blocks):
+    if not len(stratum.blocks):
         return 1.0
-    mean = float(summary.power_sums.sum()) / int(summary.histogram.sum())
+    mean = float(stratum.power_sums.sum()) / int(stratum.histogram.sum())
     # beta = 0: any score is drawn as often as any other.
     return 1.0 if beta == 0 else min(mean ** (1 / beta), 1.0)
 
@@ -241,10 +302,13 @@ def histogram(scores: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def dumps(summary: PoolSummary) -> bytes:
     """The summary as a compressed numpy archive."""
-    arrays = {name: np.asarray(getattr(summary, name)) for name in _PLAIN}
-    for name in _TALLIES:
-        part = getattr(summary, name)
-        arrays.update({f"{name}.{field.name}": np.asarray(getattr(part, field.name)) for field in fields(Tally)})
+    arrays = {"scored_count": np.asarray(summary.scored_count), "checksum": summary.checksum}
+    tallies = {"reserve": summary.reserve}
+    for number, stratum in enumerate(summary.strata):
+        tallies |= {f"{number}.{name}": getattr(stratum, name) for name in _TALLIES}
+        arrays |= {f"{number}.{name}": getattr(stratum, name) for name in _PLAIN}
+    for prefix, part in tallies.items():
+        arrays |= {f"{prefix}.{field.name}": np.asarray(getattr(part, field.name)) for field in fields(Tally)}
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays)
     return content.getvalue()
@@ -253,11 +317,17 @@ def dumps(summary: PoolSummary) -> bytes:
 def loads(content: bytes) -> PoolSummary:
     """Read what `dumps` wrote."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        scored, unscored, reserve = (
-            Tally(**{field.name: _plain(arrays[f"{name}.{field.name}"]) for field in fields(Tally)})
-            for name in _TALLIES
-        )
-        return PoolSummary(scored, unscored, reserve, **{name: _plain(arrays[name]) for name in _PLAIN})
+
+        def tallied(prefix: str) -> Tally:
+            return Tally(**{field.name: _plain(arrays[f"{prefix}.{field.name}"]) for field in fields(Tally)})
+
+        strata: list[StratumSummary] = []
+        while f"{len(strata)}.blocks" in arrays:
+            number = len(strata)
+            plain = {name: arrays[f"{number}.{name}"] for name in _PLAIN}
+            scored, unscored = (tallied(f"{number}.{name}") for name in _TALLIES)
+            strata.append(StratumSummary(scored, unscored, **plain))
+        return PoolSummary(tuple(strata), tallied("reserve"), int(arrays["scored_count"]), arrays["checksum"])
 
 
 def _plain(array: NDArray[np.generic]) -> Any:

@@ -22,7 +22,7 @@ class QueuePolicySerializer(serializers.ModelSerializer[QueuePolicy]):
         model = QueuePolicy
         fields = [
             "version", "strategy", "score_source", "batch_rule", "beta", "shortlist_factor", "cold_start",
-            "hand_over_labels_per_class", "falls_back", "stop_below_gain", "epsilon", "batch_size", "low_watermark",
+            "hand_over_labels_per_class", "segment", "segment_targets", "falls_back", "stop_below_gain", "epsilon", "batch_size", "low_watermark",
             "answers_per_item", "created_at", "created_by",
         ]  # fmt: skip
         read_only_fields = fields
@@ -47,6 +47,14 @@ class PolicyChangesSerializer(serializers.Serializer[None]):
     hand_over_labels_per_class = serializers.IntegerField(
         required=False,
         help_text="Cold start ends at so many labels a class on average; 0: as soon as there are scores.",
+    )
+    segment = serializers.CharField(
+        required=False, allow_blank=True, max_length=200, help_text="Segment whose values get shares; empty: none."
+    )
+    segment_targets = serializers.DictField(
+        child=serializers.FloatField(),
+        required=False,
+        help_text="Share of the chosen items by value; all other items share the rest.",
     )
     falls_back = serializers.BooleanField(
         required=False, help_text="Draw at random while chosen labels are measured to teach less than random ones."

@@ -43,6 +43,14 @@ class QueuePolicy(models.Model):
     shortlist_factor = models.PositiveSmallIntegerField(
         default=10, help_text="Diverse rules choose among so many times the batch of the most informative items."
     )
+    segment = models.CharField(
+        max_length=200, blank=True, help_text="Segment whose values get shares of the chosen items; empty: none."
+    )
+    segment_targets = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Share by value, e.g. {'de': 0.5, 'fr': 0.2}; all other items share the rest.",
+    )
     falls_back = models.BooleanField(
         default=True, help_text="Draw at random while chosen labels are measured to teach less than random ones."
     )

@@ -31,14 +31,44 @@ STRATEGY_NAMES = {
 }
 
 
+class TargetsField(forms.CharField):
+    """Shares by value, a line each: `de = 50%` or `de = 0.5`."""
+
+    widget = forms.Textarea(attrs={"rows": 3})
+
+    def prepare_value(self, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return "\n".join(f"{name} = {100 * share:g}%" for name, share in value.items())
+
+    def to_python(self, value: object) -> dict[str, float]:  # type: ignore[override]  # a field of another type
+        targets: dict[str, float] = {}
+        for line in str(value or "").splitlines():
+            if not line.strip():
+                continue
+            name, _, share = (part.strip() for part in line.rpartition("="))
+            try:
+                targets[name] = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
+            except ValueError:
+                raise forms.ValidationError(f"“{line.strip()}” is not of the form: value = 50%") from None
+            if not name:
+                raise forms.ValidationError(f"“{line.strip()}” names no value.")
+        return targets
+
+
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     strategy = forms.ChoiceField(help_text="What counts as informative.")
+    segment_targets = TargetsField(
+        required=False,
+        label="Shares of its values",
+        help_text="A line each, as “de = 50%”. All other items share the rest.",
+    )
 
     class Meta:
         model = QueuePolicy
         fields = [
             "strategy", "score_source", "batch_rule", "beta", "epsilon", "batch_size", "low_watermark", "answers_per_item", "cold_start",
-            "hand_over_labels_per_class", "shortlist_factor", "stop_below_gain", "falls_back",
+            "hand_over_labels_per_class", "shortlist_factor", "segment", "segment_targets", "stop_below_gain", "falls_back",
         ]  # fmt: skip
         labels = {
             "score_source": "Scored by",
@@ -46,6 +76,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
             "cold_start": "Begin with",
             "hand_over_labels_per_class": "Labels per class before doubt counts",
             "shortlist_factor": "Shortlist, times the batch",
+            "segment": "Segment with shares",
             "stop_below_gain": "Advise to stop below a gain of",
             "falls_back": "Draw at random while chosen labels do worse",
             "beta": "Sharpness (beta)",
@@ -60,6 +91,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
             "cold_start": "What to ask while there are too few labels for a model's doubt to mean something.",
             "hand_over_labels_per_class": "On average. The doubt of a model that your app sends counts from the start.",
             "shortlist_factor": "Rules that spread a batch choose among so many times its size.",
+            "segment": "E.g. country: so much of the chosen items is to come from each of its values.",
             "stop_below_gain": "Accuracy that the next 100 labels are expected to add: 0.002 is a fifth of a point.",
             "falls_back": "A control arm of random labels measures that all the time.",
             "beta": "0 draws uniformly; the larger, the more only the most informative items come.",

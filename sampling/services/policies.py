@@ -9,6 +9,7 @@ from labeling import selectors
 from labeling.models import Project
 from labeling.schema import KINDS
 from labeling.services.queue_management import MOST_ANSWERS
+from labeling.wire import LONGEST_SEGMENT
 from sampling.batch_rules.registry import RULES
 from sampling.errors import InvalidPolicy
 from sampling.models import QueuePolicy
@@ -22,6 +23,7 @@ LARGEST_BATCH: Final = 10_000
 
 LARGEST_SHORTLIST: Final = 100
 LATEST_HAND_OVER: Final = 1_000
+MOST_TARGETS: Final = 50
 
 
 class PolicyChanges(TypedDict, total=False):
@@ -33,6 +35,8 @@ class PolicyChanges(TypedDict, total=False):
     shortlist_factor: int
     cold_start: str
     hand_over_labels_per_class: int
+    segment: str
+    segment_targets: dict[str, float]
     falls_back: bool
     stop_below_gain: float
     beta: float
@@ -79,6 +83,8 @@ def _said_by(policy: QueuePolicy) -> PolicyChanges:
         shortlist_factor=policy.shortlist_factor,
         cold_start=policy.cold_start,
         hand_over_labels_per_class=policy.hand_over_labels_per_class,
+        segment=policy.segment,
+        segment_targets=policy.segment_targets,
         falls_back=policy.falls_back,
         stop_below_gain=policy.stop_below_gain,
         beta=policy.beta,
@@ -94,6 +100,19 @@ def _changed(project: Project, current: QueuePolicy, changes: PolicyChanges) -> 
     if problems := _problems(after, kind=selectors.current_schema(project).kind):
         raise InvalidPolicy("Some fields of the policy are not valid.", fields=problems)
     return after
+
+
+def _targets_problem(segment: str, targets: dict[str, float]) -> str:
+    if bool(segment) != bool(targets):
+        return "needs both a segment and shares of its values, or neither"
+    if not targets:
+        return ""
+    if len(targets) > MOST_TARGETS or any(not value or len(value) > LONGEST_SEGMENT for value in targets):
+        return f"must name at most {MOST_TARGETS} values of 1 to {LONGEST_SEGMENT} characters"
+    # NaN fails every comparison, so it is refused too.
+    if not all(0.0 <= share <= 1.0 for share in targets.values()) or not 0.0 < sum(targets.values()) <= 1.0 + 1e-9:
+        return "shares must lie between 0 and 1, and their sum above 0 and at most 1"
+    return ""
 
 
 def _problems(policy: PolicyChanges, *, kind: str) -> dict[str, str]:
@@ -120,6 +139,8 @@ def _problems(policy: PolicyChanges, *, kind: str) -> dict[str, str]:
         problems["shortlist_factor"] = f"must lie between 1 and {LARGEST_SHORTLIST}"
     if not 0 <= policy["hand_over_labels_per_class"] <= LATEST_HAND_OVER:
         problems["hand_over_labels_per_class"] = f"must lie between 0 and {LATEST_HAND_OVER:,}"
+    if problem := _targets_problem(policy["segment"], policy["segment_targets"]):
+        problems["segment_targets"] = problem
     if not 0.0 <= policy["stop_below_gain"] <= 1.0:
         problems["stop_below_gain"] = "must lie between 0 and 1"
     # NaN fails every comparison, so it is refused too.

@@ -28,7 +28,7 @@ _BEYOND: Final = 2**63 - 1
 
 # A row without a value is sent as NaN of the same width, so that all records have one size and one statement, hence one
 # view of the data, gives the whole pool.
-_POOL = sql.SQL("COPY (SELECT p.item_id, p.bucket{value} FROM {rows}{join}) TO STDOUT (FORMAT binary)")
+_POOL = sql.SQL("COPY (SELECT p.item_id, p.bucket{stratum}{value} FROM {rows}{join}) TO STDOUT (FORMAT binary)")
 _VALUE = sql.SQL(", CASE WHEN {is_known} AND octet_length({column}) = {width} THEN {column} ELSE {nothing} END")
 _NONE: Final = sql.SQL("")
 _BIT16: Final = np.dtype("<f2")
@@ -43,11 +43,20 @@ class IdRange:
 
 
 @dataclass(frozen=True, slots=True)
+class Strata:
+    """Items by the value of a segment: one stratum for each of the values, in their order, and the last for all others."""
+
+    segment: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """Which items are read, as a relation named p; `joins_predictions`: their predictions are in another table."""
 
     relation: sql.Composable
     joins_predictions: bool = False
+    has_strata: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +80,32 @@ class PoolBlock:
         Shape (n,), True for items of the audit reserve.
     values
         Shape (n, width), float32 or float16; rows of NaN where there is nothing. Width 0 without a column.
+    strata
+        Shape (n,), the number of each item's stratum; None where the rows have none.
     """
 
     item_ids: NDArray[np.int64]
     in_reserve: NDArray[np.bool_]
     values: NDArray[np.floating]
+    strata: NDArray[np.int64] | None = None
 
 
-def available(project_id: int, within: IdRange | None = None) -> Rows:
+def available(project_id: int, within: IdRange | None = None, strata: Strata | None = None) -> Rows:
     """The items that may be drawn now."""
-    relation = sql.SQL("(SELECT * FROM labeling_poolentry WHERE project_id = {} AND state = 0{}) p")
-    limits = sql.SQL(" AND item_id >= {} AND item_id < {}").format(within.first, within.end) if within else _NONE
-    return Rows(relation.format(project_id, limits))
+    limits = sql.SQL(" AND e.item_id >= {} AND e.item_id < {}").format(within.first, within.end) if within else _NONE
+    relation = sql.SQL(
+        "(SELECT e.*{stratum} FROM labeling_poolentry e{join} WHERE e.project_id = {project} AND e.state = 0{limits}) p"
+    ).format(
+        stratum=_stratum(strata) if strata else _NONE,
+        join=sql.SQL(" JOIN labeling_item i ON i.id = e.item_id") if strata else _NONE,
+        project=project_id,
+        limits=limits,
+    )
+    return Rows(relation, has_strata=strata is not None)
 
 
 @contextmanager
-def recorded(item_ids: NDArray[np.int64]) -> Iterator[Rows]:
+def recorded(item_ids: NDArray[np.int64], strata: Strata | None = None) -> Iterator[Rows]:
     """These items, whatever their state, while the block lasts; those deleted since are left out."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE replayed_pool (item_id bigint) ON COMMIT DROP")
@@ -96,10 +115,17 @@ def recorded(item_ids: NDArray[np.int64]) -> Iterator[Rows]:
                 copy.write("\n".join(map(str, piece)) + "\n")
         cursor.execute("ANALYZE replayed_pool")
         relation = sql.SQL(
-            "(SELECT i.id AS item_id, i.bucket FROM replayed_pool JOIN labeling_item i ON i.id = item_id) p"
-        )
-        yield Rows(relation, joins_predictions=True)
+            "(SELECT i.id AS item_id, i.bucket{} FROM replayed_pool JOIN labeling_item i ON i.id = item_id) p"
+        ).format(_stratum(strata) if strata else _NONE)
+        yield Rows(relation, joins_predictions=True, has_strata=strata is not None)
         cursor.execute("DROP TABLE replayed_pool")
+
+
+def _stratum(strata: Strata) -> sql.Composed:
+    place = sql.SQL(
+        ", coalesce(array_position({values}::text[], i.segments ->> {segment}) - 1, {rest})::smallint AS stratum"
+    )
+    return place.format(values=list(strata.values), segment=strata.segment, rest=len(strata.values))
 
 
 def probabilities(version: ModelVersion, rows: Rows) -> Column:
@@ -125,7 +151,7 @@ def blocks(rows: Rows, column: Column | None) -> Iterator[PoolBlock]:
     One statement, so one consistent view. Memory is a few blocks, whatever the size of the pool. Raises ValueError
     when the server sends something else than the records asked for.
     """
-    record = _record(column)
+    record = _record(rows, column)
     statement = _statement(rows, column)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         pieces = _pieces(copy, max(1, _BYTES_PER_BLOCK // record.itemsize))
@@ -133,11 +159,11 @@ def blocks(rows: Rows, column: Column | None) -> Iterator[PoolBlock]:
         for piece in pieces:
             # Messages are whole records today, but the format does not promise it.
             count = len(unread) // record.itemsize
-            yield _block(unread[: count * record.itemsize], record, column)
+            yield _block(unread[: count * record.itemsize], record, rows, column)
             unread = unread[count * record.itemsize :] + piece
         if not unread.endswith(_TRAILER):
             raise ValueError("the pool was not read to its end")
-        yield _block(unread.removesuffix(_TRAILER), record, column)
+        yield _block(unread.removesuffix(_TRAILER), record, rows, column)
 
 
 def ranges(project_id: int, *, items_a_range: int) -> list[IdRange]:
@@ -180,23 +206,26 @@ def _pieces(copy: Iterable[Buffer], count: int) -> Iterator[bytes]:
         yield piece.getvalue()
 
 
-def _record(column: Column | None) -> np.dtype[np.void]:
+def _record(rows: Rows, column: Column | None) -> np.dtype[np.void]:
     """One tuple of the format: the number of columns, then for each its length in bytes and its value."""
     fields: list[Any] = [
         *[("columns", ">i2"), ("item_id_bytes", ">i4"), ("item_id", ">i8")],
         *[("bucket_bytes", ">i4"), ("bucket", ">i2")],
     ]
+    if rows.has_strata:
+        fields += [("stratum_bytes", ">i4"), ("stratum", ">i2")]
     if column is not None:
         fields += [("value_bytes", ">i4"), ("value", column.dtype, (column.width,))]
     return np.dtype(fields)
 
 
 def _statement(rows: Rows, column: Column | None) -> sql.Composed:
+    stratum = sql.SQL(", p.stratum") if rows.has_strata else _NONE
     if column is None:
-        return _POOL.format(value=_NONE, rows=rows.relation, join=_NONE)
+        return _POOL.format(stratum=stratum, value=_NONE, rows=rows.relation, join=_NONE)
     nothing = np.full(column.width, np.nan, dtype=column.dtype).tobytes()
     value = _VALUE.format(is_known=column.is_known, column=column.expression, width=len(nothing), nothing=nothing)
-    return _POOL.format(value=value, rows=rows.relation, join=column.join or _NONE)
+    return _POOL.format(stratum=stratum, value=value, rows=rows.relation, join=column.join or _NONE)
 
 
 def _without_header(data: bytes) -> bytes:
@@ -205,11 +234,13 @@ def _without_header(data: bytes) -> bytes:
     return data[len(_HEADER) :]
 
 
-def _block(data: bytes, record: np.dtype[np.void], column: Column | None) -> PoolBlock:
+def _block(data: bytes, record: np.dtype[np.void], source: Rows, column: Column | None) -> PoolBlock:
     if len(data) % record.itemsize:
         raise ValueError(f"{len(data)} bytes are not a whole number of records of {record.itemsize} bytes")
     rows = np.frombuffer(data, dtype=record)
-    expected = {"columns": 2 if column is None else 3, "item_id_bytes": 8, "bucket_bytes": 2}
+    expected = {"columns": 2 + source.has_strata + (column is not None), "item_id_bytes": 8, "bucket_bytes": 2}
+    if source.has_strata:
+        expected["stratum_bytes"] = 2
     if column is not None:
         expected["value_bytes"] = column.dtype.itemsize * column.width
     for field, value in expected.items():
@@ -220,4 +251,5 @@ def _block(data: bytes, record: np.dtype[np.void], column: Column | None) -> Poo
         item_ids=rows["item_id"].astype(np.int64),
         in_reserve=rows["bucket"] < AUDIT_RESERVE_END,
         values=values.astype(values.dtype.newbyteorder("="), copy=False),
+        strata=rows["stratum"].astype(np.int64) if source.has_strata else None,
     )

@@ -14,7 +14,7 @@ from labeling.models import Item, PoolEntry, Prediction, Project
 from sampling import preview_figures
 from sampling.pool_summary import histogram
 from sampling.preview_figures import Share
-from sampling.services import features, pool, scoring
+from sampling.services import features, scoring
 from sampling.services.policies import PolicyChanges, draft
 from sampling.services.scoring import Drawn
 
@@ -85,7 +85,7 @@ def preview(project: Project, **changes: Unpack[PolicyChanges]) -> Preview:
     policy = draft(project, **changes)
     plan = scoring.make_plan(project, policy, size=policy.batch_size, seed=PREVIEW_SEED)
     ranges = scoring.ranges(project)
-    drawn = scoring.draw(plan, [scoring.score(plan, pool.available(project.pk, ranges[0]))])
+    drawn = scoring.draw(plan, [scoring.score(plan, scoring.available(plan, ranges[0]))])
     batch, summary = drawn.batch, drawn.summary
     active = batch.informativeness[~batch.is_audit & ~np.isnan(batch.informativeness)]
     mean = float(active.mean()) if len(active) else None

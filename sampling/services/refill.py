@@ -177,7 +177,7 @@ def _fill(run: RefillRun, now: dt.datetime) -> str:
         if prepared is None:
             return "The queue is full."
         plan = prepared
-        parts = [scoring.score(plan, pool.available(run.project.pk, each)) for each in scoring.ranges(run.project)]
+        parts = [scoring.score(plan, scoring.available(plan, each)) for each in scoring.ranges(run.project)]
     return _queue(run, scoring.draw(plan, parts), now)
 
 

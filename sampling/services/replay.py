@@ -50,7 +50,7 @@ def replay(run: RefillRun) -> Replay:
         raise NotReplayable("What this run could draw is no longer kept: that is kept of the newest runs only.")
     record = pool_record.loads(bytes(run.pool_record))
     plan = scoring.plan_of(run)
-    with pool.recorded(record.available) as rows:
+    with pool.recorded(record.available, plan.strata) as rows:
         drawn = scoring.draw(plan, [scoring.score(plan, rows)], known=record.known)
     tasks = AnnotationTask.objects.filter(batch=run.batch, draw_rank__isnull=False).values_list("draw_rank", "item_id")
     at_rank = {rank: item for rank, item in tasks if rank is not None}

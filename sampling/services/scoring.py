@@ -24,7 +24,7 @@ from sampling.batch_rules.registry import BatchRule
 from sampling.models import QueuePolicy, RefillRun, Surrogate
 from sampling.pool_summary import Batch, PoolSummary
 from sampling.services import control_arm, features, pool, surrogates
-from sampling.services.pool import Column, IdRange, PoolBlock, Rows
+from sampling.services.pool import Column, IdRange, PoolBlock, Rows, Strata
 from sampling.strategies import registry
 from sampling.strategies.column_blocks import find_bad_rows
 from sampling.strategies.inputs import Inputs
@@ -66,6 +66,21 @@ class Plan:
     @property
     def rule(self) -> BatchRule:
         return rules.find(self.rule_name)
+
+    @property
+    def strata(self) -> Strata | None:
+        """The strata that have shares of their own; None where the policy names none."""
+        targets = self.policy.segment_targets
+        return Strata(self.policy.segment, tuple(sorted(targets))) if self.policy.segment and targets else None
+
+    @property
+    def shares(self) -> list[float]:
+        """Of each stratum, what is left over last."""
+        targets = self.policy.segment_targets
+        if self.strata is None:
+            return [1.0]
+        named = [float(targets[value]) for value in self.strata.values]
+        return [*named, max(1.0 - sum(named), 0.0)]
 
     @property
     def parameters(self) -> Parameters:
@@ -111,8 +126,13 @@ def score_and_draw(project: Project, policy: QueuePolicy, *, size: int, seed: in
     The same pool, policy and seed give the same batch. Raises ValueError for what is wrong with data or policy.
     """
     plan = make_plan(project, policy, size=size, seed=seed)
-    parts = [score(plan, pool.available(project.pk, each)) for each in ranges(project)]
+    parts = [score(plan, available(plan, each)) for each in ranges(project)]
     return draw(plan, parts)
+
+
+def available(plan: Plan, within: IdRange | None) -> Rows:
+    """The items of a range that may be drawn now."""
+    return pool.available(plan.project.pk, within, plan.strata)
 
 
 def ranges(project: Project) -> list[IdRange | None]:
@@ -177,15 +197,17 @@ def score(plan: Plan, rows: Rows) -> Scored:
     """Read and score some of the items and summarise them for the plan's rule."""
     begin, score_seconds = perf_counter(), 0.0
     scored = _scorer(plan)
-    columns: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32]]] = []
+    columns: list[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32], NDArray[np.int64]]] = []
+    nothing = np.empty(0, dtype=np.int64)
     for block in pool.blocks(rows, _column(plan, rows)):
         scoring_begins = perf_counter()
-        columns.append((block.item_ids, block.in_reserve, scored(block)))
+        strata = nothing if block.strata is None else block.strata
+        columns.append((block.item_ids, block.in_reserve, scored(block), strata))
         score_seconds += perf_counter() - scoring_begins
     read_seconds = perf_counter() - begin - score_seconds
 
     begin = perf_counter()
-    item_ids, in_reserve, scores = (np.concatenate(column) for column in zip(*columns, strict=True))
+    item_ids, in_reserve, scores, strata = (np.concatenate(column) for column in zip(*columns, strict=True))
     del columns
     summary = pool_summary.summarise(
         *(item_ids, in_reserve, scores),
@@ -193,6 +215,8 @@ def score(plan: Plan, rows: Rows) -> Scored:
         size=plan.size,
         seed=plan.seed,
         parameters=plan.parameters,
+        strata=strata if rows.has_strata else None,
+        n_strata=len(plan.shares),
     )
     item_ids.sort()
     score_seconds += perf_counter() - begin
@@ -216,6 +240,7 @@ def draw(plan: Plan, parts: list[Scored], *, known: NDArray[np.int64] | None = N
         seed=plan.seed,
         parameters=plan.parameters,
         complete=lambda candidates: _complete(plan, candidates, known),
+        shares=plan.shares,
     )
     remark = plan.remark
     if plan.phase == RefillRun.Phase.ACTIVE and summary.active_count and not summary.scored_count:

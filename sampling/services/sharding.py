@@ -10,7 +10,7 @@ from django.db import transaction
 
 from sampling import pool_summary
 from sampling.models import RefillRun, RefillShard
-from sampling.services import pool, scoring
+from sampling.services import scoring
 from sampling.services.pool import IdRange
 from sampling.services.scoring import Scored
 
@@ -64,8 +64,7 @@ def summarise(shard_id: int, *, now: dt.datetime) -> int | None:
         if shard is None:
             return None
         plan = scoring.plan_of(shard.run)
-        rows = pool.available(plan.project.pk, IdRange(shard.first_item, shard.end_item))
-        scored = scoring.score(plan, rows)
+        scored = scoring.score(plan, scoring.available(plan, IdRange(shard.first_item, shard.end_item)))
         shard.summary, shard.pool_record = pool_summary.dumps(scored.summary), scored.ids
         shard.read_ms, shard.score_ms = scored.read_seconds * 1000, scored.score_seconds * 1000
         shard.finished_at = now

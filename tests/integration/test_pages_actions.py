@@ -269,7 +269,7 @@ def test_the_queue_policy_is_versioned(page: Client, project: Project, owner: Us
     data = {
         "action": "policy", "strategy": "entropy", "batch_rule": "top_k", "beta": "2", "epsilon": "0.2",
         "batch_size": "50", "low_watermark": "10", "answers_per_item": "2",
-        "score_source": "surrogate", "stop_below_gain": "0.01", "falls_back": "on", "cold_start": "uniform", "hand_over_labels_per_class": "3", "shortlist_factor": "5",
+        "score_source": "surrogate", "stop_below_gain": "0.01", "segment": "country", "segment_targets": "de = 50%\nfr=0.25", "falls_back": "on", "cold_start": "uniform", "hand_over_labels_per_class": "3", "shortlist_factor": "5",
     }  # fmt: skip
     assert page.post("/projects/pets/queue/", data).status_code == 302
     newest = QueuePolicy.objects.filter(project=project).latest("version")
