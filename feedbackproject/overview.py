@@ -7,7 +7,8 @@ from typing import Literal
 from django.urls import reverse
 
 from datasets.estimation.wilson import Estimate, proportion_interval
-from datasets.selectors import Funnel, audit_outcomes, naive_outcomes
+from datasets.selectors import Funnel
+from datasets.services.accuracy import AccuracyEstimate, AccuracyEstimates
 from feedbackproject import charts
 from feedbackproject.charts import LearningCurve
 from labeling import selectors
@@ -18,6 +19,7 @@ from sampling.services import policies
 from sampling.services.control_arm import ControlArm
 from training.charts import CurvePoint
 from training.models import Promotion, TrainingRun
+from training.services import accuracy as accuracies
 
 _RUNS_SHOWN = 6
 _ENOUGH_FOR_FIRST_MODEL = 20
@@ -35,11 +37,27 @@ class Stage:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How good the champion is: `audit` from the items drawn at random, `naive` from those chosen for being hard."""
+    """How good the champion is: honest `estimates`, and `naive` from the items chosen for being hard.
+
+    `shown` is the headline, or while nothing can be believed yet what there is of the audit labels.
+    """
 
     champion: ModelVersion
-    audit: Estimate
+    estimates: AccuracyEstimates
     naive: Estimate
+
+    @property
+    def shown(self) -> AccuracyEstimate:
+        return self.estimates.headline or self.estimates.audit
+
+    @property
+    def all(self) -> list[tuple[str, AccuracyEstimate]]:
+        found = self.estimates
+        return [
+            ("Random labels", found.audit),
+            ("Random labels and the model's confidence", found.prediction_powered),
+            ("Chosen labels, weighted by their chances", found.active),
+        ]
 
 
 @dataclass(frozen=True)
@@ -170,12 +188,8 @@ def accuracy(project: Project) -> Accuracy | None:
     champion = selectors.champion(project)
     if champion is None:
         return None
-    audit, naive = audit_outcomes(project, champion), naive_outcomes(project, champion)
-    return Accuracy(
-        champion=champion,
-        audit=proportion_interval(audit.correct, audit.n),
-        naive=proportion_interval(naive.correct, naive.n),
-    )
+    found = accuracies.estimates(champion)
+    return Accuracy(champion, found, proportion_interval(found.naive.correct, found.naive.n))
 
 
 @dataclass(frozen=True)

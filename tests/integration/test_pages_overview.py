@@ -46,7 +46,7 @@ def test_accuracy_rests_on_the_random_items_and_the_naive_mean_on_the_others(
 ) -> None:
     found = overview.accuracy(project)
     assert found is not None
-    assert (found.audit.value, found.audit.n) == (0.75, 4)
+    assert (found.estimates.audit.value, found.estimates.audit.n) == (0.75, 4)
     assert (found.naive.value, found.naive.n) == (0.2, 5)
     assert found.champion == judged
 

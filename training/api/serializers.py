@@ -2,6 +2,8 @@
 
 from rest_framework import serializers
 
+from datasets.selectors import Outcomes
+from datasets.services.accuracy import AccuracyEstimate, AccuracyEstimates
 from training.models import Promotion, RetrainingPolicy, TrainingRun
 from training.services.policies import LARGEST_COUNT
 from training.trainers import registry
@@ -135,3 +137,36 @@ class NewRetrainingPolicySerializer(serializers.Serializer[None]):
     growth_fraction = serializers.FloatField(required=False, min_value=0, max_value=100)
     cooldown_seconds = serializers.IntegerField(required=False, min_value=0, max_value=LARGEST_COUNT)
     promotes_automatically = serializers.BooleanField(required=False)
+
+
+class AccuracyEstimateSerializer(serializers.Serializer[AccuracyEstimate]):
+    kind = serializers.ChoiceField(choices=["audit", "prediction_powered", "active"])
+    value = serializers.FloatField(allow_null=True, help_text="Null where the data cannot carry an estimate.")
+    low = serializers.FloatField(allow_null=True, help_text="Of the 95% interval.")
+    high = serializers.FloatField(allow_null=True)
+    n = serializers.IntegerField(help_text="Labels it rests on.")
+    effective_n = serializers.FloatField(help_text="So many labels drawn uniformly would be as precise.")
+    verdict = serializers.ChoiceField(choices=["good", "weak", "not_estimable"])
+    reason = serializers.CharField()
+
+
+class OutcomesSerializer(serializers.Serializer[Outcomes]):
+    n = serializers.IntegerField()
+    correct = serializers.IntegerField()
+
+
+class AccuracySerializer(serializers.Serializer[AccuracyEstimates]):
+    """The share of right answers of a model version, estimated in several ways."""
+
+    model_version = serializers.CharField(source="model_version.name")
+    headline = AccuracyEstimateSerializer(allow_null=True)
+    audit = AccuracyEstimateSerializer(help_text="Labels drawn uniformly, Wilson interval.")
+    prediction_powered = AccuracyEstimateSerializer(
+        help_text="The same, with the model's confidence as control variate."
+    )
+    active = AccuracyEstimateSerializer(
+        help_text="Draws since the training snapshot, weighted by their propensities (LURE)."
+    )
+    naive = OutcomesSerializer(help_text="Chosen labels unweighted, for contrast: far too low.")
+    drawn = serializers.IntegerField(help_text="Draws since the training snapshot.")
+    answered = serializers.IntegerField(help_text="Of these.")

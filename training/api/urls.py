@@ -1,8 +1,9 @@
 from django.urls import path
 
-from training.api import policies, promotions, runs
+from training.api import accuracy, policies, promotions, runs
 
 urlpatterns = [
+    path("projects/<slug:slug>/accuracy", accuracy.AccuracyDetail.as_view(), name="accuracy"),
     path("projects/<slug:slug>/training-runs", runs.TrainingRunList.as_view(), name="training-runs"),
     path("projects/<slug:slug>/training-runs/<int:run_id>", runs.TrainingRunDetail.as_view(), name="training-run"),
     path(
