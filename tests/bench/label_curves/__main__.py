@@ -33,8 +33,8 @@ def main() -> None:
         for job in as_completed(jobs):
             results.append(job.result())
             print(f"{results[-1]['name']}: {results[-1]['arm']}", flush=True)
-    options.out.write_text(report.page(results, wanted, every, options.seeds))
     drawings = options.out.with_suffix("")
+    options.out.write_text(report.page(results, wanted, every, options.seeds, folder=drawings.name))
     drawings.mkdir(exist_ok=True)
     for name in wanted:
         (drawings / f"{name}.svg").write_text(plot.draw(results, name))

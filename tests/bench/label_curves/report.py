@@ -11,8 +11,8 @@ DEFAULT, RANDOM = "default policy", "random"
 GOAL = 0.65
 
 
-def page(results: list[dict[str, Any]], names: list[str], arms: list[str], seeds: int) -> str:
-    """Markdown: a summary, for every data set a table of arms, and the mean ranks over all."""
+def page(results: list[dict[str, Any]], names: list[str], arms: list[str], seeds: int, *, folder: str) -> str:
+    """Markdown, whose drawings are in `folder`: a summary, for every data set a table of arms, and the mean ranks over all."""
     by = {(result["name"], result["arm"]): result for result in results}
     lines = [
         "# Learning curves of selection rules", "",
@@ -26,7 +26,7 @@ def page(results: list[dict[str, Any]], names: list[str], arms: list[str], seeds
     places: dict[str, list[float]] = {arm: [] for arm in arms}
     sections: list[str] = []
     for name in names:
-        sections += _section(name, by, arms, places)
+        sections += _section(name, by, arms, places, folder)
     if {DEFAULT, RANDOM} <= set(arms):
         lines += _summary(names, by, places)
     lines += sections
@@ -72,7 +72,7 @@ def _areas(result: dict[str, Any]) -> list[float]:
 
 
 def _section(
-    name: str, by: dict[tuple[str, str], dict[str, Any]], arms: list[str], places: dict[str, list[float]]
+    name: str, by: dict[tuple[str, str], dict[str, Any]], arms: list[str], places: dict[str, list[float]], folder: str
 ) -> list[str]:
     first = by[name, arms[0]]
     score = "macro-F1" if first["macro_f1"] else "accuracy"
@@ -80,7 +80,7 @@ def _section(
         f"## {name}", "",
         f"{first['pool']:,} items, {first['classes']} classes, {score}; {first['curves'][0][0][0]} to {first['budget']} labels, "
         f"batches of {first['batch']}; with all labels {first['full']:.4f}.", "",
-        f"![Learning curves on {name}](label_curves/{name}.svg)", "",
+        f"![Learning curves on {name}]({folder}/{name}.svg)", "",
         "| arm | area | against random | at the budget | to 90% | to 95% | to 99% | rank |", "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]  # fmt: skip
     areas = {arm: _areas(by[name, arm]) for arm in arms}
