@@ -290,6 +290,8 @@ def _column(plan: Plan, rows: Rows) -> Column | None:
 def _scorer(plan: Plan) -> _Score:
     kind = labeling_selectors.current_schema(plan.project).kind
     form = KINDS[kind].prediction_form
+    if plan.surrogate is None and plan.champion is None:
+        return lambda block: np.full(len(block.item_ids), np.nan, dtype=np.float32)
     if plan.surrogate is None:
         strategy = registry.find(plan.policy.strategy, kind)
 

@@ -218,3 +218,9 @@ def test_a_strategy_over_a_committee_is_refused_without_a_surrogate(project: Pro
     with pytest.raises(InvalidPolicy) as refused:
         policies.new_version(project, by=None, strategy="bald")
     assert "only a surrogate has" in refused.value.fields["strategy"]
+
+
+def test_before_the_first_surrogate_a_strategy_over_committees_begins_cold(project: Project, pets: list[Item]) -> None:
+    policies.new_version(project, by=None, strategy="bald", score_source="surrogate", batch_size=5, low_watermark=1)
+    run = run_refill(project)
+    assert (run.state, run.phase, run.selected_count) == ("succeeded", "cold_start", 5), run.message
