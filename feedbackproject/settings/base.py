@@ -1,11 +1,13 @@
 """Settings. Everything that differs between installations is an environment variable; docs/operations.md lists them."""
 
+import importlib.util
 import os
 import secrets
 from pathlib import Path
 
 import dj_database_url
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 from feedbackproject import embedded
 from feedbackproject.schedule import BEAT_SCHEDULE
@@ -258,6 +260,12 @@ CELERY_TASK_ROUTES = {
     "sampling.sweep_*": {"queue": "monitor"},
     "datasets.sweep_*": {"queue": "monitor"},
 }
+# Texts get vectors from a pretrained package, which is an extra, instead of TF-IDF and SVD of the project's own.
+PRETRAINED_EMBEDDINGS = os.environ.get("FEEDBACK_PRETRAINED_EMBEDDINGS", "") == "1"
+if PRETRAINED_EMBEDDINGS and importlib.util.find_spec("wordllama") is None:
+    raise ImproperlyConfigured(
+        "FEEDBACK_PRETRAINED_EMBEDDINGS=1 needs the extra: pip install --require-hashes -r requirements-embeddings.lock"
+    )
 # Larger pools are cut into ranges of about so many items, which all workers of the queue "score" share.
 REFILL_ITEMS_PER_SHARD = int(os.environ.get("FEEDBACK_REFILL_ITEMS_PER_SHARD", "2000000"))
 CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE

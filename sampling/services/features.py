@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from labeling import locks
 from labeling import selectors as labeling_selectors
 from labeling.locks import LockKind
 from labeling.models import Embedding, EmbeddingSpace, Item, ModelVersion, Project
-from sampling import features, hand_over, selectors
+from sampling import features, hand_over, pretrained, selectors
 from sampling.batch_rules.registry import RULES
 from sampling.services import artifacts, policies
 
@@ -49,7 +50,7 @@ def build(project: Project, *, now: dt.datetime) -> EmbeddingSpace | None:
         space = current_space(project)
         if not is_ours or (space and space.origin == EmbeddingSpace.Origin.APP):
             return space
-        if space is None or _has_outgrown(project, space):
+        if space is None or _has_outgrown(project, space) or _is_of_another_kind(space):
             space = _fit(project, now=now) or space
         if space is not None:
             _fill(project, space)
@@ -94,8 +95,16 @@ def vectors(space: EmbeddingSpace, item_ids: NDArray[np.int64]) -> tuple[NDArray
     return found, is_known
 
 
+def _is_of_another_kind(space: EmbeddingSpace) -> bool:
+    """Whether the setting about pretrained vectors was changed since."""
+    origins = EmbeddingSpace.Origin
+    return space.origin == (origins.TEXT if settings.PRETRAINED_EMBEDDINGS else origins.PRETRAINED)
+
+
 def _has_outgrown(project: Project, space: EmbeddingSpace) -> bool:
     # At most so many rows are counted.
+    if space.origin == EmbeddingSpace.Origin.PRETRAINED:
+        return False  # nothing was fitted
     enough = GROWTH * max(space.fitted_items, 1)
     return enough <= features.FITTED_ON_AT_MOST * GROWTH and (
         Item.objects.filter(project=project).order_by()[:enough].count() >= enough
@@ -109,6 +118,14 @@ def _fit(project: Project, *, now: dt.datetime) -> EmbeddingSpace | None:
     kind = features.kind_of(sample)
     if kind is None:
         return None
+    if kind == "text" and settings.PRETRAINED_EMBEDDINGS:
+        return EmbeddingSpace.objects.create(
+            project=project,
+            origin=EmbeddingSpace.Origin.PRETRAINED,
+            width=pretrained.WIDTH,
+            fitted_items=len(sample),
+            created_at=now,
+        )
     try:
         extractor = features.fit(sample, kind=kind)
     except ValueError:
@@ -130,9 +147,13 @@ def _fill(project: Project, space: EmbeddingSpace) -> None:
     extractor: features.Extractor | None = None
     after = 0
     while rows := list(missing.filter(pk__gt=after).values_list("pk", "payload")[:_ITEMS_PER_PIECE]):
-        extractor = extractor or features.loads(artifacts.read(space.artifact))
         after = rows[-1][0]
-        found, _ = extractor.transform([payload for _, payload in rows])
+        payloads = [payload for _, payload in rows]
+        if space.origin == EmbeddingSpace.Origin.PRETRAINED:
+            found, _ = pretrained.transform(payloads)
+        else:
+            extractor = extractor or features.loads(artifacts.read(space.artifact))
+            found, _ = extractor.transform(payloads)
         _write(project, space, [pk for pk, _ in rows], found)
 
 
