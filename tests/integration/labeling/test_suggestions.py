@@ -141,7 +141,8 @@ def test_another_versions_answer_is_not_suggested(owner: User) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "words"), [("cold_start", "no model yet"), ("manual", "by a person"), ("relabel", "Asked again")]
+    ("reason", "words"),
+    [("cold_start", "without asking a model"), ("manual", "by a person"), ("relabel", "Asked again")],
 )
 def test_other_reasons_say_nothing_of_the_model(owner: User, reason: str, words: str) -> None:
     project = made(owner, "single_choice", {"probabilities": [0.25, 0.5, 0.25]})

@@ -143,7 +143,9 @@ def test_next_hides_the_suggestion_of_an_audit_task(annotator_client: APIClient,
     assert "cat" not in shown["why"]
 
 
-@pytest.mark.parametrize(("reason", "begin"), [("cold_start", "Drawn at random, because"), ("manual", "Put into the")])
+@pytest.mark.parametrize(
+    ("reason", "begin"), [("cold_start", "Chosen without asking a model"), ("manual", "Put into the")]
+)
 def test_next_says_why_without_a_model(
     annotator_client: APIClient, task: AnnotationTask, reason: str, begin: str
 ) -> None:

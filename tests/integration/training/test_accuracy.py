@@ -28,8 +28,19 @@ PATH = "/api/v1/projects/pets/accuracy"
 @pytest.fixture
 def truths(project: Project) -> dict[int, str]:
     """300 items of an app's model that is right about 80% of them, more often where it is sure; the true classes."""
-    items = make.pool(project, 300, buckets=[10 if n % 5 == 0 else make.OUTSIDE_RESERVE for n in range(300)])
-    Item.objects.update(created_at=NOW)
+    # Chance belongs to the ids, so they are fixed.
+    items = Item.objects.bulk_create(
+        Item(
+            pk=20_000_000 + number,
+            project=project,
+            key=f"item-{number}",
+            payload={"text": f"text {number}"},
+            bucket=10 if number % 5 == 0 else make.OUTSIDE_RESERVE,
+            created_at=NOW,
+        )
+        for number in range(300)
+    )
+    PoolEntry.objects.bulk_create(PoolEntry(item=item, project=project, bucket=item.bucket) for item in items)
     rng = np.random.default_rng(4)
     sure = rng.uniform(0.4, 1.0, 300)
     probabilities = np.stack([sure, (1 - sure) * 0.6, (1 - sure) * 0.4], axis=1)
