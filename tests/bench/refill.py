@@ -1,5 +1,6 @@
 """A refill run over 1,000,000 items x 10 classes, beside the bare COPY of the same rows."""
 
+import os
 import statistics
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def run() -> list[Result]:
         seconds = statistics.median(each for each, _ in refills)
         last = refills[-1][1]
         peak = peak_mib()
-        alone, shared = _sharded(project)
+        alone, shared, busy = _sharded(project)
     return [
         Result("refill over 1M x 10", seconds, "s", None, "at_most"),
         Result("bare COPY of the same rows", statistics.median(bare), "s", None, "at_most"),
@@ -78,11 +79,21 @@ def run() -> list[Result]:
         Result("2 shards scored by one worker", alone, "s", None, "at_most"),
         Result("2 shards scored by two workers", shared, "s", None, "at_most"),
         Result("two workers against one", alone / shared, "x", 1.6, "at_least"),
+        # PostgreSQL sends while the worker scores, so one worker keeps more than one core busy: no more than
+        # cores / this can be gained on this machine.
+        Result("cores that one worker and PostgreSQL keep busy", busy, "cores", None, "at_most"),
     ]
 
 
-def _sharded(project: Project) -> tuple[float, float]:
-    """Seconds to score the shards of a run: by one process after the other, and by two at once."""
+def _busy_core_seconds() -> float:
+    """What all cores of the machine have worked so far."""
+    user, nice, system, _, _, irq, soft = map(int, Path("/proc/stat").read_text().split()[1:8])
+    return (user + nice + system + irq + soft) / os.sysconf("SC_CLK_TCK")
+
+
+def _sharded(project: Project) -> tuple[float, float, float]:
+    """Seconds to score the shards of a run by one process after the other, by two at once, and cores the former used."""
+    busy: list[float] = []
     alone: list[float] = []
     shared: list[float] = []
     for _ in range(ROUNDS):
@@ -92,19 +103,21 @@ def _sharded(project: Project) -> tuple[float, float]:
             if len(shards) != 2:
                 raise RuntimeError(f"{len(shards)} shards")
             workers = [_worker(shards[place::count]) for place in range(count)]
-            begin = time.perf_counter()
+            begin, before = time.perf_counter(), _busy_core_seconds()
             for worker in workers:
                 _send(worker, "go")
             for worker in workers:
                 _expect(worker, "done")
             times.append(time.perf_counter() - begin)
+            if count == 1:
+                busy.append((_busy_core_seconds() - before) / times[-1])
             for worker in workers:
                 worker.wait()
             run = refill.execute(requested.pk, now=timezone.now())
             if (run.state, run.selected_count) != (RefillRun.State.SUCCEEDED, 100):
                 raise RuntimeError(f"{run.state}: {run.message}")
             annotation_queue.withdraw_open(project, now=timezone.now())
-    return statistics.median(alone), statistics.median(shared)
+    return statistics.median(alone), statistics.median(shared), statistics.median(busy)
 
 
 def _worker(shards: list[int]) -> "subprocess.Popen[str]":

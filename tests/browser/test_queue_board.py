@@ -139,3 +139,22 @@ def test_board_annotators_and_item_fit(width: int, owner_page: Page, tasks: list
             page.locator(_box(page, tasks[0])).check()
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow <= 0, path
+
+
+def test_a_policy_is_previewed_where_it_is_edited(owner_page: Page, transactional_db: None, project: Project) -> None:
+    factory.scored_pool(project, 60)
+    page = owner_page
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(BOARD)
+    page.get_by_text("Change the policy").click()
+    page.get_by_label("Queue size").fill("7")
+    page.get_by_label("Refill below").fill("3")
+    page.get_by_role("button", name="Preview the next batch").click()
+    expect(page.get_by_role("heading", name="The next batch would be")).to_be_visible()
+    expect(page.locator("#policy-preview")).to_contain_text("7 of 60")
+    assert page.get_by_label("Queue size").input_value() == "7"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert not AnnotationTask.objects.exists()
+    page.get_by_label("Sharpness (beta)").fill("99")
+    page.get_by_role("button", name="Preview the next batch").click()
+    expect(page.locator("#policy-preview [role=alert]")).to_contain_text("less than or equal to 50")
