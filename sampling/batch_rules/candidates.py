@@ -29,8 +29,6 @@ class Candidates:
         Shape (n, C), class probabilities.
     labelled
         Shape (L, d): embeddings of the items that are labelled or wait in the queue.
-    segments
-        Shape (n,), int codes; see `sampling.selection`.
     """
 
     item_ids: NDArray[np.int64]
@@ -38,7 +36,6 @@ class Candidates:
     embeddings: Floats | None = None
     predictions: Floats | None = None
     labelled: Floats | None = None
-    segments: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -113,7 +110,7 @@ def check(candidates: Candidates, *, needs: frozenset[Need], size: int) -> None:
     for need in sorted(needs):
         if getattr(candidates, need) is None:
             raise ValueError(f"this rule needs {need}")
-    for name, dimensions in (("informativeness", 1), ("embeddings", 2), ("predictions", 2), ("segments", 1)):
+    for name, dimensions in (("informativeness", 1), ("embeddings", 2), ("predictions", 2)):
         column = getattr(candidates, name)
         if column is not None and (column.ndim != dimensions or len(column) != len(ids)):
             raise ValueError(f"{name} must have one row for each of the {len(ids)} items, not shape {column.shape}")
