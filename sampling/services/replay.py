@@ -44,10 +44,10 @@ def replay(run: RefillRun) -> Replay:
     Writes nothing. Raises NotReplayable for a run that drew nothing or is too old, and ValueError for what is wrong with the
     data now, such as an artifact that is gone.
     """
-    if run.state != RefillRun.State.SUCCEEDED or run.wanted_count is None:
+    if run.state != RefillRun.State.SUCCEEDED or not run.selected_count:
         raise NotReplayable("Only a run that drew a batch can be replayed.")
     if run.pool_record is None:
-        raise NotReplayable("What this run could draw is no longer kept: that is kept of the newest runs only.")
+        raise NotReplayable("What this run could draw is not on record: that is kept of the newest runs only.")
     record = pool_record.loads(bytes(run.pool_record))
     plan = scoring.plan_of(run)
     with pool.recorded(record.available, plan.strata) as rows:
