@@ -171,6 +171,10 @@ def test_boxes_keep_their_place_when_the_image_changes_its_size(street: Callable
     _close(bench.value()["boxes"][0], 0.1, 0.2, 0.3, 0.4)
 
     bench.page.set_viewport_size({"width": 500, "height": 900})
+    # The page is laid out anew a moment later.
+    bench.page.wait_for_function(
+        "innerWidth === 500 && document.querySelector('.boxes-surface').getBoundingClientRect().right <= 500"
+    )
     _drag(bench.page, (0.6, 0.5), (0.8, 0.9))
     bench.press("2")
     first, second = bench.value()["boxes"]
