@@ -172,9 +172,7 @@ def test_boxes_keep_their_place_when_the_image_changes_its_size(street: Callable
 
     bench.page.set_viewport_size({"width": 500, "height": 900})
     # The page is laid out anew a moment later.
-    bench.page.wait_for_function(
-        "innerWidth === 500 && document.querySelector('.boxes-surface').getBoundingClientRect().right <= 500"
-    )
+    expect(bench.page.locator(".boxes-surface")).to_be_in_viewport(ratio=1)
     _drag(bench.page, (0.6, 0.5), (0.8, 0.9))
     bench.press("2")
     first, second = bench.value()["boxes"]
