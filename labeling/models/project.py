@@ -135,6 +135,18 @@ class ApiKey(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    origins = ArrayField(
+        models.CharField(max_length=200),
+        default=list,
+        blank=True,
+        help_text="Of a publishable key: origins of the pages that may use it, e.g. 'https://app.example.org'.",
+    )
+    implicit_kinds = ArrayField(
+        models.CharField(max_length=16),
+        default=list,
+        blank=True,
+        help_text="Of a publishable key: kinds of implicit feedback that it may send without a token.",
+    )
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
 
@@ -143,6 +155,9 @@ class ApiKey(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=["secret", "publishable"]), name="api_key_kind_known"),
             models.CheckConstraint(condition=~Q(name=""), name="api_key_has_a_name"),
+            models.CheckConstraint(
+                condition=Q(kind="publishable") | Q(origins=[], implicit_kinds=[]), name="api_key_secret_has_no_origins"
+            ),
         ]
 
     def __str__(self) -> str:
