@@ -50,7 +50,7 @@ def _score(project: Project, *, origin: ModelVersion.Origin) -> ModelVersion:
 def test_cold_start_asks_for_typical_items_of_every_topic(project: Project, texts: list[str]) -> None:
     policies.new_version(project, by=None, batch_size=8, low_watermark=1, epsilon=0.0)
     assert features.is_wanted(project)
-    tasks.sweep_features()
+    tasks.make_features(project.pk)
     assert Embedding.objects.filter(project=project).count() == 40
     run = _run(project)
     assert (run.state, run.phase) == (RefillRun.State.SUCCEEDED, RefillRun.Phase.COLD_START), run.message

@@ -54,7 +54,7 @@ def run_refill(project: Project) -> RefillRun:
 def test_chosen_labels_that_miss_a_class_make_refills_draw_at_random(project: Project, add: Add) -> None:
     add(60, is_random=True)
     add(60, is_random=False, classes=("cat", "dog"))
-    tasks.sweep_control_arms()
+    tasks.compare_arms(project.pk)
     said = ArmComparison.objects.get()
     assert said.verdict == "worse", said.reason
     assert said.difference_high is not None
@@ -139,7 +139,7 @@ def test_a_surrogate_falls_back_too(project: Project, add: Add) -> None:
     add(60, is_random=False, classes=("cat", "dog"))
     make_pool.pool(project, 30)
     policies.new_version(project, by=None, batch_size=5, low_watermark=1)
-    tasks.sweep_features()
+    tasks.make_features(project.pk)
     assert surrogates.train(project, now=NOW) is not None
     control_arm.refresh(project, now=NOW)
     assert run_refill(project).phase == RefillRun.Phase.FALLBACK
