@@ -121,6 +121,8 @@ def _compare(project: Project, count: int, now: dt.datetime) -> ArmComparison | 
     classes = labeling_selectors.parsed_schema(project).class_keys
     random = list(_known(datasets_selectors.audit_labels(project), classes))
     reserved = {label.pk for label in random}
+    # What was drawn at random outside the reserve is in neither arm: it was not chosen, and it is a sample of what earlier
+    # choices had left over, not of the pool.
     reasons = [AnnotationTask.Reason.UNCERTAIN, AnnotationTask.Reason.COLD_START]
     chosen = datasets_selectors.current_labels(project).filter(reason__in=reasons, is_audit=False)
     active = [label for label in _known(chosen, classes) if label.pk not in reserved]

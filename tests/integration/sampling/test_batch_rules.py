@@ -67,7 +67,9 @@ def test_without_vectors_cold_start_is_uniform_and_says_so(project: Project, tex
     assert (run.selected_count, run.phase) == (10, RefillRun.Phase.COLD_START)
     assert "have no vectors yet" in run.message
     assert "uniform" in run.message
-    assert AnnotationTask.objects.filter(batch=run.batch, propensity__gt=0).count() == 10
+    drawn = AnnotationTask.objects.filter(batch=run.batch, propensity__gt=0)
+    assert drawn.count() == 10
+    assert {task.reason for task in drawn if not task.is_audit} == {AnnotationTask.Reason.RANDOM}
 
 
 def test_the_doubt_of_an_apps_own_model_counts_from_the_start(project: Project, texts: list[str]) -> None:
