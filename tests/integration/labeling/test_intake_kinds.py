@@ -273,10 +273,10 @@ def test_the_schema_says_how_confidences_of_parts_make_one_and_a_new_version_cou
         {"start": 5, "end": 6, "class": "b", "confidence": 0.25},
     ]
     expected = {}
+    owner_client = APIClient()
+    owner_client.force_authenticate(owner)
     for rule, confidence in (("least", 0.25), ("mean", 0.625), ("geometric_mean", 0.5)):
         definition: dict[str, JSONValue] = {"kind": "spans", "classes": CLASSES, "confidence_rule": rule}
-        owner_client = APIClient()
-        owner_client.force_authenticate(owner)
         answer = owner_client.post(SCHEMAS, {"definition": definition}, format="json")
         assert answer.status_code == 201, answer.content
         report = send(client, [row(f"by-{rule}", answer={"spans": parts})])
@@ -284,5 +284,6 @@ def test_the_schema_says_how_confidences_of_parts_make_one_and_a_new_version_cou
         expected[f"by-{rule}"] = confidence
     stored = PoolEntry.objects.select_related("item").filter(project=project)
     assert {entry.item.key: float(unpack(bytes(entry.probabilities or b""), 1)[0]) for entry in stored} == expected
-    refused = owner_client.post(SCHEMAS, {"definition": {**definition, "confidence_rule": "best"}}, format="json")
+    unknown = {"kind": "spans", "classes": CLASSES, "confidence_rule": "best"}
+    refused = owner_client.post(SCHEMAS, {"definition": unknown}, format="json")
     assert (refused.status_code, refused.json()["code"]) == (400, "invalid_schema")

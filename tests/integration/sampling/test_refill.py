@@ -193,7 +193,8 @@ def test_draws_to_which_the_scores_do_not_matter_are_called_random(
 ) -> None:
     make.scored_pool(project, 30)
     ModelVersion.objects.update(origin=ModelVersion.Origin.APP)
-    policies.new_version(project, by=None, batch_size=10, low_watermark=1, epsilon=0.0, **changes)
+    wanted: PolicyChanges = {"batch_size": 10, "low_watermark": 1, "epsilon": 0.0, **changes}
+    policies.new_version(project, by=None, **wanted)
     assert {task.reason for task in tasks_of(run_refill(project))} == {reason}
 
 
