@@ -218,10 +218,14 @@ def why(task: AnnotationTask, label_schema: schema.AnySchema, *, shows_suggestio
         return "Drawn at random to measure the model honestly, so its suggestion stays hidden."
     if task.reason == reasons.COLD_START:
         return "Chosen without asking a model, which could not say yet what is worth asking."
+    if task.reason == reasons.RANDOM:
+        return "Drawn at random, whatever a model says of it."
     if task.reason == reasons.MANUAL:
         return "Put into the queue by a person."
     if task.reason == reasons.RELABEL:
         return "Asked again, to check the label it has."
+    if task.informativeness is not None and task.model_version_id is None:
+        return "A small model that learned from the labels so far is not sure about this item."
     found = _scores(task)
     if found is None:
         return "The model has said nothing about this item yet."

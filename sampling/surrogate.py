@@ -11,10 +11,12 @@ from typing import Any, Final
 import numpy as np
 from modAL.models import ActiveLearner, Committee
 from numpy.typing import NDArray
+from scipy.special import log_expit
 from sklearn.linear_model import SGDClassifier
 from skops import io as skops_io
 
 from labeling import calibration
+from sampling.exact_product import product
 
 DEFAULT_MEMBERS: Final = 5
 MOST_MEMBERS: Final = 20
@@ -70,13 +72,16 @@ class FittedCommittee:
 
         Returns
         -------
-        Shape (n, M, C), float32; each member's row sums to 1. Their mean over the members is the committee's word.
+        Shape (n, M, C), float32; each member's row sums to 1. Their mean over the members is the committee's word. An item
+        gets the same to the last bit whatever items come with it.
         """
+        weights = np.concatenate([member.coef_ for member in self._members])
+        intercepts = np.concatenate([member.intercept_ for member in self._members])
         result = np.empty((len(vectors), len(self._members), len(self.classes)), dtype=np.float32)
         for rows, block in _blocks(vectors, self.width, self._scale):
-            for place, member in enumerate(self._members):
-                logs = np.log(np.maximum(member.predict_proba(block), np.finfo(np.float64).tiny))
-                result[rows, place] = calibration.apply(logs, self.temperature.value)
+            decisions = product(block, weights) + intercepts
+            for place, one_against_rest in enumerate(np.split(decisions, len(self._members), axis=1)):
+                result[rows, place] = calibration.apply(_log_chances(one_against_rest), self.temperature.value)
         return result
 
     def learn(self, vectors: Vectors, labels: Sequence[str], *, seed: int) -> None:
@@ -195,6 +200,13 @@ def fit(
         _scale=scale,
         _members=[learner.estimator for learner in committee.learner_list],
     )
+
+
+def _log_chances(decisions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithms of numbers in proportion to a member's probabilities; of two classes it decides on the second only."""
+    sides = [-decisions, decisions] if decisions.shape[1] == 1 else [decisions]
+    logs: NDArray[np.float64] = log_expit(np.concatenate(sides, axis=1))
+    return logs
 
 
 def _estimator(seed: int) -> SGDClassifier:

@@ -1,11 +1,13 @@
 """Celery tasks: fill the queues. All are safe to run twice; a run belongs to whoever holds its row lock."""
 
 import logging
+from collections.abc import Callable
 
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from labeling.models import Project
@@ -19,6 +21,9 @@ logger = logging.getLogger(__name__)
 RUN = "sampling.refill"
 CHECK_WATERMARK = "sampling.check_watermark"
 SCORE_SHARD = "sampling.score_shard"
+MAKE_FEATURES = "sampling.make_features"
+TRAIN_SURROGATE = "sampling.train_surrogate"
+COMPARE_ARMS = "sampling.compare_arms"
 
 _SOFT_SECONDS = 600
 _HARD_SECONDS = 660
@@ -83,43 +88,71 @@ def sweep_refills() -> None:
         _execute_if_possible(run_id)
 
 
-@shared_task(name="sampling.sweep_features", soft_time_limit=_SOFT_SECONDS, time_limit=_HARD_SECONDS)
-def sweep_features() -> None:
+@shared_task(name=MAKE_FEATURES, soft_time_limit=_SOFT_SECONDS, time_limit=_HARD_SECONDS)
+def make_features(project_id: int) -> None:
     """Give items vectors where refills look at them. A project that another worker is at is passed over."""
-    for project in Project.objects.filter(queue_paused_at__isnull=True):
-        try:
-            if features.is_wanted(project):
-                features.build(project, now=timezone.now())
-        except _TRANSIENT as error:
-            logger.warning(
-                "vectors of project %s could not be made now; the next sweep will try: %s", project.pk, error
-            )
+    awake(MAKE_FEATURES, project_id)
+    project = Project.objects.get(pk=project_id)
+    try:
+        if features.is_due(project):
+            features.build(project, now=timezone.now())
+    except _TRANSIENT as error:
+        logger.warning("vectors of project %s could not be made now; the next sweep will try: %s", project_id, error)
 
 
-@shared_task(name="sampling.sweep_surrogates", soft_time_limit=_SOFT_SECONDS, time_limit=_HARD_SECONDS)
+@shared_task(name=TRAIN_SURROGATE, soft_time_limit=_SOFT_SECONDS, time_limit=_HARD_SECONDS)
+def train_surrogate(project_id: int) -> None:
+    """Train a surrogate where one is to score the pool and labels are new. One that another worker is at is passed over."""
+    awake(TRAIN_SURROGATE, project_id)
+    project = Project.objects.get(pk=project_id)
+    try:
+        trained = surrogates.train(project, now=timezone.now())
+    except _TRANSIENT as error:
+        logger.warning("no surrogate of project %s now; the next sweep will try: %s", project_id, error)
+        return
+    if trained is not None:
+        logger.info("project %s has %s: %s", project_id, trained, trained.message or trained.state)
+
+
+@shared_task(name=COMPARE_ARMS, soft_time_limit=_SOFT_SECONDS, time_limit=_HARD_SECONDS)
+def compare_arms(project_id: int) -> None:
+    """Compare chosen with random labels if labels have grown. A project that another worker is at is passed over."""
+    awake(COMPARE_ARMS, project_id)
+    project = Project.objects.get(pk=project_id)
+    try:
+        compared = control_arm.refresh(project, now=timezone.now())
+    except _TRANSIENT as error:
+        logger.warning("no comparison of arms of project %s now; the next sweep will try: %s", project_id, error)
+        return
+    if compared is not None:
+        logger.info("project %s after %s labels: %s", project_id, compared.label_count, compared.reason)
+
+
+@shared_task(name="sampling.sweep_features", soft_time_limit=60, time_limit=90)
+def sweep_features() -> None:
+    _wake_where(features.is_due, MAKE_FEATURES, Project.objects.filter(queue_paused_at__isnull=True))
+
+
+@shared_task(name="sampling.sweep_surrogates", soft_time_limit=60, time_limit=90)
 def sweep_surrogates() -> None:
-    """Train surrogates where one is to score the pool and labels are new. A project that another worker is at is passed over."""
-    for project in Project.objects.filter(queue_paused_at__isnull=True):
-        try:
-            trained = surrogates.train(project, now=timezone.now())
-        except _TRANSIENT as error:
-            logger.warning("no surrogate of project %s now; the next sweep will try: %s", project.pk, error)
-        else:
-            if trained is not None:
-                logger.info("project %s has %s: %s", project.pk, trained, trained.message or trained.state)
+    _wake_where(surrogates.is_due, TRAIN_SURROGATE, Project.objects.filter(queue_paused_at__isnull=True))
 
 
-@shared_task(name="sampling.sweep_control_arms", soft_time_limit=_SOFT_SECONDS, time_limit=_HARD_SECONDS)
+@shared_task(name="sampling.sweep_control_arms", soft_time_limit=60, time_limit=90)
 def sweep_control_arms() -> None:
-    """Compare chosen with random labels where labels have grown. A project that another worker is at is passed over."""
-    for project in Project.objects.all():
+    _wake_where(control_arm.is_due, COMPARE_ARMS, Project.objects.all())
+
+
+def _wake_where(is_due: Callable[[Project], bool], name: str, projects: QuerySet[Project]) -> None:
+    """Wake the task for every project where it is due; one project's trouble does not stop the others."""
+    for project in projects.order_by("pk"):
         try:
-            compared = control_arm.refresh(project, now=timezone.now())
-        except _TRANSIENT as error:
-            logger.warning("no comparison of arms of project %s now; the next sweep will try: %s", project.pk, error)
-        else:
-            if compared is not None:
-                logger.info("project %s after %s labels: %s", project.pk, compared.label_count, compared.reason)
+            if is_due(project):
+                wake(name, project.pk)
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception:
+            logger.exception("could not check whether %s is due for project %s", name, project.pk)
 
 
 def _execute_if_possible(run_id: int) -> None:

@@ -99,7 +99,7 @@ def estimate_of_rounds(
 
     Notes
     -----
-    A cohort that arrived after the last draw cannot be estimated: ValueError. See docs/algorithms/lure.md for what the
+    A cohort that arrived after the last draw cannot be estimated: ValueError. See docs/algorithms/active_estimates.md for what the
     service does about skipped and withdrawn tasks.
     """
     chances = probability_column("propensity", propensity)

@@ -251,14 +251,18 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TIME_LIMIT = 3600
 CELERY_TASK_SOFT_TIME_LIMIT = 3300
 CELERY_TASK_DEFAULT_QUEUE = "ingest"
+# A task goes where the first pattern that fits its name says; whole names come before all patterns.
 CELERY_TASK_ROUTES = {
+    "training.sweep_predictions": {"queue": "train"},
+    "sampling.sweep_refills": {"queue": "score"},
+    "sampling.make_features": {"queue": "train"},
+    "sampling.train_surrogate": {"queue": "train"},
+    "sampling.compare_arms": {"queue": "train"},
+    "*.sweep_*": {"queue": "monitor"},
     "labeling.*": {"queue": "ingest"},
     "datasets.*": {"queue": "ingest"},
     "sampling.*": {"queue": "score"},
     "training.*": {"queue": "train"},
-    "training.sweep_*": {"queue": "monitor"},
-    "sampling.sweep_*": {"queue": "monitor"},
-    "datasets.sweep_*": {"queue": "monitor"},
 }
 # Texts get vectors from a pretrained package, which is an extra, instead of TF-IDF and SVD of the project's own.
 PRETRAINED_EMBEDDINGS = os.environ.get("FEEDBACK_PRETRAINED_EMBEDDINGS", "") == "1"

@@ -1,8 +1,11 @@
 """Forms of projects, members, keys, model versions and bulk rows on the wire."""
 
+from typing import get_args
+
 from rest_framework import serializers
 
 from labeling.models import ApiKey, LabelSchema, Membership, ModelVersion, Project
+from labeling.schema.confidences import PartRule
 from labeling.services.recording import LISTED_RESULTS
 
 _NAME_LENGTH = 100
@@ -42,6 +45,12 @@ class LabelSchemaDefinitionSerializer(serializers.Serializer[None]):
         required=False, help_text='Of spans ("text" by default) and boxes ("image"): a field of the payload.'
     )
     allows_overlap = serializers.BooleanField(required=False, default=False, help_text="Of spans.")
+    confidence_rule = serializers.ChoiceField(
+        choices=get_args(PartRule),
+        required=False,
+        default="least",
+        help_text="Of spans and boxes: how a confidence of the whole is made of those of its parts.",
+    )
     source = serializers.CharField(  # type: ignore[assignment]  # a declared field; kept apart from Field.source
         required=False, default="output", help_text="Of text_correction: the field of the payload to be edited."
     )

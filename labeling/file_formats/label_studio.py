@@ -15,6 +15,9 @@ from labeling.file_formats import labels, predicted
 from labeling.file_formats.options import DEFAULT_MODEL_VERSION, Options
 from labeling.file_formats.rows import ImportedAnswer, MappedRow, RawRow
 from labeling.schema import AnySchema, JSONValue
+from labeling.schema.boxes import Boxes
+from labeling.schema.confidences import combined
+from labeling.schema.spans import Spans
 from labeling.wire import RowError
 
 DEFAULT_VERSION: Final = "label-studio"
@@ -104,7 +107,7 @@ class LabelStudioMapper:
             if answer is None:
                 continue  # the model said nothing
             by_version[version] = predicted.prediction(
-                self._schema, model_version=version, answer=answer, score=_score(each)
+                self._schema, model_version=version, answer=answer, score=_score(each, self._schema)
             )
         return list(by_version.values())
 
@@ -151,14 +154,20 @@ def _without(task: Mapping[str, object], names: frozenset[str]) -> dict[str, obj
     return {name: value for name, value in task.items() if name not in names}
 
 
-def _score(prediction: Mapping[str, object]) -> float | None:
-    """Of the prediction, else the weakest of its parts: an answer is right if all of it is."""
+def _score(prediction: Mapping[str, object], label_schema: AnySchema) -> float | None:
+    """Of the prediction, else what the schema makes of its parts': without a rule of its own that of the weakest."""
     score = prediction.get("score")
     if score is None:
         scores = [part["score"] for part in _objects(prediction, "result") if part.get("score") is not None]
         if any(isinstance(each, bool) or not isinstance(each, int | float) for each in scores):
             raise RowError("invalid_score", "The score of a prediction is a number.")
-        return min(map(float, scores), default=None)  # type: ignore[arg-type]
+        if not scores:
+            return None
+        numbers = [float(each) for each in scores if isinstance(each, int | float)]
+        rule = label_schema.confidence_rule if isinstance(label_schema, Spans | Boxes) else "least"
+        if rule != "least" and not all(0 <= each <= 1 for each in numbers):
+            raise RowError("invalid_score", "The score of a part is a number from 0 to 1.")
+        return combined(numbers, rule)
     if isinstance(score, bool) or not isinstance(score, int | float):
         raise RowError("invalid_score", "The score of a prediction is a number.")
     return float(score)

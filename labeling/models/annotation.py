@@ -24,6 +24,7 @@ class AnnotationTask(models.Model):
         UNCERTAIN = "uncertain", "The model is unsure about it"
         AUDIT = "audit", "Drawn at random to measure the model honestly"
         COLD_START = "cold_start", "Chosen without asking a model"
+        RANDOM = "random", "Drawn at random, whatever a model says"
         MANUAL = "manual", "Put into the queue by a person"
         RELABEL = "relabel", "Asked again, to check its label"
         IMPORTED = "imported", "Came with its answers from another tool"
@@ -98,7 +99,7 @@ class AnnotationTask(models.Model):
                 condition=Q(state__in=["open", "answered", "withdrawn", "unusable"]), name="task_state_known"
             ),
             models.CheckConstraint(
-                condition=Q(reason__in=["uncertain", "audit", "cold_start", "manual", "relabel", "imported"]),
+                condition=Q(reason__in=["uncertain", "audit", "cold_start", "random", "manual", "relabel", "imported"]),
                 name="task_reason_known",
             ),
             models.CheckConstraint(condition=Q(answers_wanted__gte=1), name="task_wants_an_answer"),

@@ -38,6 +38,21 @@ def _payload_field(label: str, initial: str, meaning: str) -> forms.Field:
     )
 
 
+def _confidence_rule(parts: str) -> forms.Field:
+    return forms.TypedChoiceField(
+        choices=[
+            ("least", "as of the one it is least sure of"),
+            ("mean", "as of them on average"),
+            ("geometric_mean", "as of them together, whatever their number"),
+        ],
+        required=False,
+        empty_value="least",
+        label="How sure a model is of an answer",
+        help_text=f"Where predictions give a confidence of each of their {parts}, and none of the whole. Counts for predictions "
+        "that come from now on.",
+    )
+
+
 def _kind_fields(kind: str) -> dict[str, forms.Field]:
     """By name in the definition; "definition" are the classes, which are typed as lines."""
     match kind:
@@ -68,6 +83,7 @@ def _kind_fields(kind: str) -> dict[str, forms.Field]:
                 "definition": _classes(),
                 "field": _payload_field("Text to mark", "text", "with the text"),
                 "allows_overlap": forms.BooleanField(required=False, label="Passages may overlap"),
+                "confidence_rule": _confidence_rule("passages"),
             }
         case LabelSchema.Kind.NUMERIC:
             return {
@@ -79,7 +95,11 @@ def _kind_fields(kind: str) -> dict[str, forms.Field]:
                 ),
             }
         case LabelSchema.Kind.BOXES:
-            return {"definition": _classes(), "field": _payload_field("Image to mark", "image", "with the image")}
+            return {
+                "definition": _classes(),
+                "field": _payload_field("Image to mark", "image", "with the image"),
+                "confidence_rule": _confidence_rule("boxes"),
+            }
     return {"definition": _classes()}
 
 

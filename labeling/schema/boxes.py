@@ -14,7 +14,7 @@ from labeling.schema.base import (
     field_of,
     require_field_name,
 )
-from labeling.schema.confidences import split_off_confidences
+from labeling.schema.confidences import PartRule, split_off_confidences
 
 MOST_BOXES = 1_000
 _TOLERANCE = 1e-6
@@ -41,13 +41,17 @@ class BoxesAnswer(Answer, frozen=True, forbid_unknown_fields=True):
 
 
 class Boxes(ClassSchema, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True, dict=True):
-    """Rectangles on the image in the payload field `field`."""
+    """Rectangles on the image in the payload field `field`.
+
+    `confidence_rule`: how sure a model is of all of them, where it says so of each.
+    """
 
     kind: ClassVar[str] = "boxes"
     prediction_form: ClassVar[PredictionForm] = "confidence"
     needs_payload: ClassVar[bool] = True
 
     field: str = "image"
+    confidence_rule: PartRule = "least"
 
     def __post_init__(self) -> None:
         ClassSchema.__post_init__(self)
@@ -70,7 +74,7 @@ class Boxes(ClassSchema, frozen=True, omit_defaults=True, forbid_unknown_fields=
         return answer
 
     def parse_prediction(self, value: JSONValue) -> tuple[BoxesAnswer, float | None]:
-        plain, confidence = split_off_confidences(value, "boxes")
+        plain, confidence = split_off_confidences(value, "boxes", self.confidence_rule)
         return self.parse_answer(plain), confidence
 
     def check_against(self, answer: Answer, payload: JSONValue) -> None:

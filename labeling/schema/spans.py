@@ -16,7 +16,7 @@ from labeling.schema.base import (
     require_field_name,
     text_of,
 )
-from labeling.schema.confidences import split_off_confidences
+from labeling.schema.confidences import PartRule, split_off_confidences
 
 MOST_SPANS = 5_000
 
@@ -40,7 +40,10 @@ class SpansAnswer(Answer, frozen=True, forbid_unknown_fields=True):
 
 
 class Spans(ClassSchema, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True, dict=True):
-    """Passages of the payload field `field`; whether they may overlap is the schema's to say."""
+    """Passages of the payload field `field`; whether they may overlap is the schema's to say.
+
+    `confidence_rule`: how sure a model is of all of them, where it says so of each.
+    """
 
     kind: ClassVar[str] = "spans"
     prediction_form: ClassVar[PredictionForm] = "confidence"
@@ -48,6 +51,7 @@ class Spans(ClassSchema, frozen=True, omit_defaults=True, forbid_unknown_fields=
 
     field: str = "text"
     allows_overlap: bool = False
+    confidence_rule: PartRule = "least"
 
     def __post_init__(self) -> None:
         ClassSchema.__post_init__(self)
@@ -71,7 +75,7 @@ class Spans(ClassSchema, frozen=True, omit_defaults=True, forbid_unknown_fields=
         return SpansAnswer(tuple(spans))
 
     def parse_prediction(self, value: JSONValue) -> tuple[SpansAnswer, float | None]:
-        plain, confidence = split_off_confidences(value, "spans")
+        plain, confidence = split_off_confidences(value, "spans", self.confidence_rule)
         return self.parse_answer(plain), confidence
 
     def check_against(self, answer: Answer, payload: JSONValue) -> None:

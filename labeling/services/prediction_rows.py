@@ -193,18 +193,18 @@ def _scored_answer(row: Row, prediction: PredictionPart, version: ModelVersion, 
     if prediction.answer is UNSET:
         raise RowError("missing_answer", "The prediction needs an answer in the form of the label schema.")
     try:
-        answer, weakest = label_schema.parse_prediction(prediction.answer)  # type: ignore[arg-type]  # decoded JSON
+        answer, of_parts = label_schema.parse_prediction(prediction.answer)  # type: ignore[arg-type]  # decoded JSON
         if row.payload:
             label_schema.check_against(answer, msgspec.json.decode(row.payload))
     except SchemaError as error:
         raise RowError(error.code, f"The answer is not valid: {error}.") from None
-    confidence = _confidence(prediction, weakest, label_schema)
+    confidence = _confidence(prediction, of_parts, label_schema)
     packed = probability.pack(np.array([confidence], dtype=np.float32))
     return Score(version.pk, packed, "", confidence, msgspec.json.encode(answer))
 
 
-def _confidence(prediction: PredictionPart, weakest: float | None, label_schema: AnySchema) -> float:
-    """How sure the model is: as it says of the whole answer, of the weakest part, or by the spread of a number."""
+def _confidence(prediction: PredictionPart, of_parts: float | None, label_schema: AnySchema) -> float:
+    """How sure the model is: as it says of the whole answer, of its parts, or by the spread of a number."""
     std, confidence = prediction.std, prediction.confidence
     if std is not UNSET and not isinstance(label_schema, Numeric):
         raise RowError("unexpected_field", "Only a numeric prediction has a std.")
@@ -218,8 +218,8 @@ def _confidence(prediction: PredictionPart, weakest: float | None, label_schema:
         if not (math.isfinite(std) and std >= 0):
             raise RowError("invalid_std", f"A standard deviation is at least 0, not {std:g}.")
         return label_schema.confidence_from_std(std)
-    if weakest is None:
+    if of_parts is None:
         raise RowError(
             "missing_confidence", f"The prediction needs a confidence from 0 to 1{_INSTEAD[label_schema.kind]}."
         )
-    return weakest
+    return of_parts

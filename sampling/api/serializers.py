@@ -2,6 +2,7 @@
 
 from rest_framework import serializers
 
+from labeling.models import AnnotationTask
 from sampling.models import ArmComparison, QueuePolicy, RefillRun, Surrogate
 from sampling.preview_figures import Share
 from sampling.services.control_arm import ControlArm
@@ -139,6 +140,7 @@ class ShareSerializer(serializers.Serializer[Share]):
 class PreviewItemSerializer(serializers.Serializer[PreviewItem]):
     key = serializers.CharField()
     is_audit = serializers.BooleanField()
+    reason = serializers.ChoiceField(choices=AnnotationTask.Reason.choices, help_text="Why it would be asked.")
     informativeness = serializers.FloatField(allow_null=True)
     chance = serializers.FloatField(allow_null=True, help_text="Its propensity; null where the rule is deterministic.")
     predicted = serializers.CharField(allow_blank=True)
@@ -157,8 +159,9 @@ class PreviewSerializer(serializers.Serializer[Preview]):
     unscored_count = serializers.IntegerField()
     mean_informativeness = serializers.FloatField(allow_null=True)
     pool_informativeness = serializers.FloatField(allow_null=True, help_text="Mean of the pool, to a fortieth.")
-    label_value = serializers.FloatField(
-        allow_null=True, help_text="Labels of random items that one of this batch is worth, by informativeness."
+    relative_informativeness = serializers.FloatField(
+        allow_null=True,
+        help_text="The mean of the batch over that of the pool; says nothing of what its labels are worth.",
     )
     pool_histogram = serializers.ListField(child=serializers.IntegerField(), help_text="20 equal steps over [0, 1].")
     batch_histogram = serializers.ListField(child=serializers.IntegerField())

@@ -44,11 +44,10 @@ def pick(candidates: Candidates, *, size: int, seed: int, parameters: Parameters
     """
     if candidates.embeddings is None or candidates.predictions is None:
         raise ValueError("this rule needs embeddings and predictions")
-    rows = candidates.embeddings.astype(np.float32)
-    largest = float(np.abs(rows).max(initial=0.0))
-    if largest > 0.0:
-        # Squares of squares must stay within float32; the rule does not depend on the scale.
-        rows *= np.float32(1.0 / largest)
+    table = candidates.embeddings
+    largest = np.float32(max(table.max(initial=0.0), -table.min(initial=0.0)))
+    # Squares of squares must stay within float32; the rule does not depend on the scale.
+    rows = np.divide(table, largest if largest > 0.0 else np.float32(1.0), dtype=np.float32, casting="same_kind")
     residuals = candidates.predictions.astype(np.float32)
     residuals[np.arange(len(residuals)), residuals.argmax(axis=1)] -= 1.0
     norms: NDArray[np.float32] = np.einsum("ij,ij->i", rows, rows) * np.einsum("ij,ij->i", residuals, residuals)

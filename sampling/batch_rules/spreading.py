@@ -1,8 +1,8 @@
 """Choosing points far from each other: by squared-distance draws (k-means++) and farthest first (k-center).
 
 Distances to what is chosen only ever shrink. So those of the last look are upper bounds: a candidate found by them is
-checked against the few points chosen since, and all points are looked at again only every so many picks, with all of these
-at once. The result is that of looking at all points after every pick.
+checked against the points chosen since, and all points are looked at again only when that has become dearer than a look, or
+every so many picks, with all of these at once. The result is that of looking at all points after every pick.
 """
 
 import heapq
@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 PICKS_A_LOOK: Final = 16
-_REJECTIONS_A_LOOK: Final = 16
+# What checking one row costs, in distances of a look: to call it at all, and for each point chosen since.
+_CHECK_COSTS: Final = 2_000
+_POINT_COSTS: Final = 10
 _CONSIDERED_A_LOOK: Final = 1_024
-_ROWS_A_BLOCK: Final = 32_768
+_ENTRIES_A_BLOCK: Final = 524_288
 
 Distances = Callable[[NDArray[np.int64] | slice, NDArray[np.int64]], NDArray[np.float32]]
 """(rows, chosen) -> squared distances (rows, chosen)."""
@@ -49,7 +51,9 @@ def squared_distance_draws(
 
     Notes
     -----
-    Exact by rejection: a row drawn by an old distance is accepted with probability new / old distance.
+    Exact by rejection: a row drawn by an old distance is accepted with probability new / old distance. Rows are looked at
+    again when rejections cost as much, so at most twice as much is done as by the better of never looking and always
+    looking. Where points are spread widely hardly any row is rejected, and O(n) is done for the whole batch.
 
     References
     ----------
@@ -66,23 +70,23 @@ def squared_distance_draws(
         _look(nearest, np.array(chosen), distances)
     nearest = nearest.copy()
     since: list[int] = []
-    rejections = 0
+    wasted = 0
     sums = np.cumsum(weights * nearest)
     while len(chosen) < size and sums[-1] > 0.0:
         row = _draw(sums, rng)
         now = nearest[row]
         if since:
             now = min(now, distances(np.array([row]), np.array(since)).min())
+        wasted += _POINT_COSTS * len(since)
         if row not in since and rng.random() * nearest[row] < now:
             chosen.append(row)
             since.append(row)
         else:
-            rejections += 1
-        if len(since) == PICKS_A_LOOK or rejections == _REJECTIONS_A_LOOK:
-            if since:
-                _look(nearest, np.array(since), distances)
+            wasted += _CHECK_COSTS
+        if wasted > n * len(since):
+            _look(nearest, np.array(since), distances)
             sums = np.cumsum(weights * nearest)
-            since, rejections = [], 0
+            since, wasted = [], 0
     return _filled(chosen, weights, size)
 
 
@@ -145,8 +149,9 @@ def _farthest_of_a_look(nearest: NDArray[np.float32], distances: Distances, *, m
 
 
 def _look(nearest: NDArray[np.float32], since: NDArray[np.int64], distances: Distances) -> None:
-    for begin in range(0, len(nearest), _ROWS_A_BLOCK):
-        rows = slice(begin, min(begin + _ROWS_A_BLOCK, len(nearest)))
+    step = max(1, _ENTRIES_A_BLOCK // len(since))
+    for begin in range(0, len(nearest), step):
+        rows = slice(begin, min(begin + step, len(nearest)))
         np.minimum(nearest[rows], distances(rows, since).min(axis=1), out=nearest[rows])
     nearest[since] = 0.0
 

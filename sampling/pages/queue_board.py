@@ -21,6 +21,7 @@ REASONS: Final = {
     "uncertain": "Model unsure",
     "audit": "Random audit",
     "cold_start": "Without a model",
+    "random": "At random",
     "manual": "By a person",
     "relabel": "Asked again",
     "imported": "Imported",

@@ -32,3 +32,12 @@ def read(relative: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != path.stem:
         raise ValueError(f"the artifact {relative} is damaged: its content does not match its name")
     return content
+
+
+def is_intact(relative: str) -> bool:
+    """Whether `read` would give the content."""
+    try:
+        read(relative)
+    except ValueError:
+        return False
+    return True

@@ -91,25 +91,38 @@ def should_fall_back(project: Project, policy: QueuePolicy) -> str:
     )
 
 
+def is_due(project: Project) -> bool:
+    """Whether an answer is one class, and labels are enough and have grown enough since the last comparison."""
+    return _labels_to_compare(project) is not None
+
+
 def refresh(project: Project, *, now: dt.datetime) -> ArmComparison | None:
     """Compare the arms anew if labels have grown enough; None if not, or where there is nothing to compare.
 
     Only where an answer is one class and payloads hold texts or numbers, or the app sends vectors.
     """
     with locks.held(LockKind.CONTROL_ARM, project.pk) as is_ours:
-        if not is_ours or KINDS[labeling_selectors.current_schema(project).kind].prediction_form != "distribution":
-            return None
-        count = datasets_selectors.current_labels(project).exclude(label="").count()
-        last = ArmComparison.objects.filter(project=project).order_by("-id").first()
-        if count < _FEWEST or (last and (count - last.label_count) * GROWS_BY_ONE_IN < last.label_count):
-            return None
-        return _compare(project, count, now)
+        count = _labels_to_compare(project) if is_ours else None
+        return None if count is None else _compare(project, count, now)
+
+
+def _labels_to_compare(project: Project) -> int | None:
+    """How many labels there are; None if a comparison is not due."""
+    if KINDS[labeling_selectors.current_schema(project).kind].prediction_form != "distribution":
+        return None
+    count = datasets_selectors.current_labels(project).exclude(label="").count()
+    last = ArmComparison.objects.filter(project=project).order_by("-id").first()
+    if count < _FEWEST or (last and (count - last.label_count) * GROWS_BY_ONE_IN < last.label_count):
+        return None
+    return count
 
 
 def _compare(project: Project, count: int, now: dt.datetime) -> ArmComparison | None:
     classes = labeling_selectors.parsed_schema(project).class_keys
     random = list(_known(datasets_selectors.audit_labels(project), classes))
     reserved = {label.pk for label in random}
+    # What was drawn at random outside the reserve is in neither arm: it was not chosen, and it is a sample of what earlier
+    # choices had left over, not of the pool.
     reasons = [AnnotationTask.Reason.UNCERTAIN, AnnotationTask.Reason.COLD_START]
     chosen = datasets_selectors.current_labels(project).filter(reason__in=reasons, is_audit=False)
     active = [label for label in _known(chosen, classes) if label.pk not in reserved]

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from numpy.typing import NDArray
 
 from datasets import selectors as datasets_selectors
@@ -44,17 +44,29 @@ def build(project: Project, *, now: dt.datetime) -> EmbeddingSpace | None:
 
     Committed in pieces, so a killed worker loses one piece; run twice, the second time does nothing. Holds an advisory
     lock on the project: another worker at it makes this return what is there. None where payloads hold nothing that an
-    extractor reads.
+    extractor reads. ValueError where the extractor's artifact is gone and no other can be fitted.
     """
     with locks.held(LockKind.FEATURES, project.pk) as is_ours:
         space = current_space(project)
         if not is_ours or (space and space.origin == EmbeddingSpace.Origin.APP):
             return space
-        if space is None or _has_outgrown(project, space) or _is_of_another_kind(space):
+        if space is None or _wants_another(project, space):
             space = _fit(project, now=now) or space
         if space is not None:
             _fill(project, space)
         return space
+
+
+def is_due(project: Project) -> bool:
+    """Whether `build` is wanted and would find something to do."""
+    if not is_wanted(project):
+        return False
+    space = current_space(project)
+    if space is None:
+        return True
+    if space.origin == EmbeddingSpace.Origin.APP:
+        return False
+    return _missing(project, space).exists() or _wants_another(project, space)
 
 
 def is_wanted(project: Project) -> bool:
@@ -93,6 +105,20 @@ def vectors(space: EmbeddingSpace, item_ids: NDArray[np.int64]) -> tuple[NDArray
         found[places] = np.frombuffer(b"".join(bytes(vector) for _, vector in rows), dtype="<f2").reshape(len(ids), -1)
         is_known[places] = True
     return found, is_known
+
+
+def _missing(project: Project, space: EmbeddingSpace) -> QuerySet[Item]:
+    has_vector = Embedding.objects.filter(item=OuterRef("pk"), space=space)
+    return Item.objects.filter(~Exists(has_vector), project=project)
+
+
+def _wants_another(project: Project, space: EmbeddingSpace) -> bool:
+    return _has_outgrown(project, space) or _is_of_another_kind(space) or _is_lost(project, space)
+
+
+def _is_lost(project: Project, space: EmbeddingSpace) -> bool:
+    """Whether there are items that its extractor should read, and it is gone."""
+    return bool(space.artifact) and _missing(project, space).exists() and not artifacts.is_intact(space.artifact)
 
 
 def _is_of_another_kind(space: EmbeddingSpace) -> bool:
@@ -142,8 +168,7 @@ def _fit(project: Project, *, now: dt.datetime) -> EmbeddingSpace | None:
 
 
 def _fill(project: Project, space: EmbeddingSpace) -> None:
-    has_vector = Embedding.objects.filter(item=OuterRef("pk"), space=space)
-    missing = Item.objects.filter(~Exists(has_vector), project=project).order_by("pk")
+    missing = _missing(project, space).order_by("pk")
     extractor: features.Extractor | None = None
     after = 0
     while rows := list(missing.filter(pk__gt=after).values_list("pk", "payload")[:_ITEMS_PER_PIECE]):

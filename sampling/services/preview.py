@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets import selectors as datasets_selectors
-from labeling.models import Item, PoolEntry, Prediction, Project
+from labeling.models import AnnotationTask, Item, PoolEntry, Prediction, Project
 from sampling import preview_figures
 from sampling.pool_summary import histogram
 from sampling.preview_figures import Share
-from sampling.services import features, scoring
+from sampling.services import features, pool, scoring
 from sampling.services.policies import PolicyChanges, draft
 from sampling.services.scoring import Drawn
 
 PREVIEW_SEED: Final = 0
+ITEMS_LOOKED_AT: Final = 500_000
+"""Scored in about a second."""
 _ITEMS_SHOWN: Final = 10
 _DUPLICATES_SHOWN: Final = 5
 _SEGMENTS_SHOWN: Final = 4
@@ -27,10 +29,11 @@ _SAMPLE: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class PreviewItem:
-    """An item that would be asked. `chance`: its propensity, None where the rule is deterministic."""
+    """An item that would be asked. `reason`: that of its task. `chance`: its propensity, None where the rule is deterministic."""
 
     key: str
     is_audit: bool
+    reason: AnnotationTask.Reason
     informativeness: float | None
     chance: float | None
     predicted: str
@@ -44,8 +47,9 @@ class Preview:
         Scored items by informativeness in 20 equal steps over [0, 1]: of the pool outside the audit reserve, and drawn.
     chances
         Draws by their chance, see `preview_figures.chances`.
-    label_value
-        How many labels of random items one label of this batch is worth by informativeness; None without scores.
+    relative_informativeness
+        Mean informativeness of the batch over that of the pool. Not what its labels are worth: a score is no measure of that. None
+        without scores.
     classes, segments
         What the model predicts in the batch beside the labels so far; values of segments beside a sample of the pool.
     duplicates
@@ -62,7 +66,7 @@ class Preview:
     unscored_count: int
     mean_informativeness: float | None
     pool_informativeness: float | None
-    label_value: float | None
+    relative_informativeness: float | None
     pool_histogram: list[int]
     batch_histogram: list[int]
     chances: list[int]
@@ -78,13 +82,13 @@ class Preview:
 def preview(project: Project, **changes: Unpack[PolicyChanges]) -> Preview:
     """Draw the batch that the current policy with `changes` would fill an empty queue with.
 
-    Of a pool of more than a range (`scoring.ITEMS_A_RANGE`) only the first is looked at, and the remark says so. The seed is
+    A person waits for it, so of a larger pool about the first `ITEMS_LOOKED_AT` are scored, and the remark says so. The seed is
     fixed, so two policies are compared on the same chance. Raises InvalidPolicy, and ValueError for what is wrong with data.
     """
     begin = perf_counter()
     policy = draft(project, **changes)
     plan = scoring.make_plan(project, policy, size=policy.batch_size, seed=PREVIEW_SEED)
-    ranges = scoring.ranges(project)
+    ranges = pool.ranges(project.pk, items_a_range=ITEMS_LOOKED_AT)
     drawn = scoring.draw(plan, [scoring.score(plan, scoring.available(plan, ranges[0]))])
     batch, summary = drawn.batch, drawn.summary
     active = batch.informativeness[~batch.is_audit & ~np.isnan(batch.informativeness)]
@@ -96,7 +100,8 @@ def preview(project: Project, **changes: Unpack[PolicyChanges]) -> Preview:
     pairs = _near_duplicates(project, batch.item_ids)
     remark = drawn.remark
     if len(ranges) > 1:
-        remark = f"{remark} Only the first of {len(ranges)} ranges of this large pool was looked at.".strip()
+        seen = drawn.summary.active_count + drawn.summary.reserve.count
+        remark = f"{remark} Only the oldest {seen:,} items of this large pool were looked at.".strip()
     return Preview(
         phase_reason=plan.phase_reason,
         rule=plan.rule_name,
@@ -108,7 +113,7 @@ def preview(project: Project, **changes: Unpack[PolicyChanges]) -> Preview:
         unscored_count=int(np.isnan(batch.informativeness).sum()),
         mean_informativeness=mean,
         pool_informativeness=of_pool,
-        label_value=mean / of_pool if mean is not None and of_pool else None,
+        relative_informativeness=mean / of_pool if mean is not None and of_pool else None,
         pool_histogram=summary.histogram.tolist(),
         batch_histogram=histogram(active).tolist(),
         chances=preview_figures.chances(batch.propensity, drawn.drawable_count),
@@ -121,6 +126,7 @@ def preview(project: Project, **changes: Unpack[PolicyChanges]) -> Preview:
             PreviewItem(
                 key=keys[place],
                 is_audit=bool(batch.is_audit[place]),
+                reason=AnnotationTask.Reason.AUDIT if batch.is_audit[place] else plan.reason,
                 informativeness=_number(batch.informativeness[place]),
                 chance=_number(batch.propensity[place]),
                 predicted=predicted[place],

@@ -238,11 +238,10 @@ def _is_stale(project: Project, champion: ModelVersion | None) -> bool:
 
 def _tasks(drawn: Drawn) -> list[NewTask]:
     reasons, batch, champion = AnnotationTask.Reason, drawn.batch, drawn.plan.champion
-    active_reason = reasons.UNCERTAIN if drawn.plan.phase == RefillRun.Phase.ACTIVE else reasons.COLD_START
     return [
         NewTask(
             item_id=int(item_id),
-            reason=reasons.AUDIT if is_audit else active_reason,
+            reason=reasons.AUDIT if is_audit else drawn.plan.reason,
             informativeness=None if np.isnan(informativeness) else float(informativeness),
             propensity=None if np.isnan(propensity) else float(propensity),
             is_audit=bool(is_audit),

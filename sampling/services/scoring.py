@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from datasets import selectors as datasets_selectors
 from labeling import selectors as labeling_selectors
-from labeling.models import EmbeddingSpace, ModelVersion, PoolEntry, Prediction, Project
+from labeling.models import AnnotationTask, EmbeddingSpace, ModelVersion, PoolEntry, Prediction, Project
 from labeling.probability import STORED_DTYPE
 from labeling.schema import KINDS, PredictionForm
 from sampling import hand_over, pool_record, pool_summary, selectors
@@ -66,6 +66,15 @@ class Plan:
     @property
     def rule(self) -> BatchRule:
         return rules.find(self.rule_name)
+
+    @property
+    def reason(self) -> AnnotationTask.Reason:
+        """Why the items are asked that it chooses: all but the audit draws."""
+        reasons = AnnotationTask.Reason
+        scores_matter = self.policy.strategy != "uniform" and self.policy.beta > 0.0
+        if self.rule_name == "uniform" or (self.rule.log_weights is not None and not scores_matter):
+            return reasons.RANDOM
+        return reasons.UNCERTAIN if self.phase == RefillRun.Phase.ACTIVE else reasons.COLD_START
 
     @property
     def strata(self) -> Strata | None:

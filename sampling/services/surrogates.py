@@ -47,11 +47,13 @@ def load(row: Surrogate) -> FittedCommittee:
 
 
 def is_due(project: Project) -> bool:
-    """Whether a surrogate is wanted and the labels changed enough since the last one."""
+    """Whether a surrogate is wanted, and the one that scores is lost or the labels changed enough since the last one."""
     policy = policies.current_policy(project)
     space = features.current_space(project)
     if space is None or not selectors.wants_surrogate(project, policy):
         return False
+    if _lost(project, space) is not None:
+        return True
     last = Surrogate.objects.filter(project=project, space=space).order_by("-number").first()
     newest = AcceptedLabel.objects.filter(project=project).aggregate(newest=Max("change"))["newest"]
     if newest is None or (last and last.change == newest):
@@ -97,14 +99,24 @@ def train(project: Project, *, now: dt.datetime) -> Surrogate | None:
     """Train a surrogate on what is accepted now; None if it is not due or another worker is at it.
 
     Labels of the audit reserve are left out: they say how good it is. One that cannot be trained, as for want of a second
-    class, is kept as failed with the reason, and tried again when labels have changed.
+    class, is kept as failed with the reason, and tried again when labels have changed. One that was ready and whose artifact
+    cannot be read any more is marked as failed, and another is trained from the same labels.
     """
     with locks.held(LockKind.SURROGATE, project.pk) as is_ours:
         if not is_ours or not is_due(project):
             return None
         space = features.current_space(project)
         assert space is not None  # noqa: S101 - for the type checker: nothing is due without
+        while (lost := _lost(project, space)) is not None:
+            lost.state, lost.message = Surrogate.State.FAILED, "Its artifact cannot be read any more."
+            lost.save(update_fields=["state", "message"])
         return _train(project, space, now)
+
+
+def _lost(project: Project, space: EmbeddingSpace) -> Surrogate | None:
+    """The surrogate that scores now, if its artifact is gone or damaged."""
+    current = selectors.newest_surrogate(project, space)
+    return current if current is not None and not artifacts.is_intact(current.artifact) else None
 
 
 def _train(project: Project, space: EmbeddingSpace, now: dt.datetime) -> Surrogate:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from sampling.strategies.column_blocks import added_up
 from sampling.strategies.committee_blocks import committee_blocks
 from sampling.strategies.kl_disagreement import divergences_from_mean
 
@@ -51,6 +52,6 @@ def informativeness(committee: NDArray[np.float32]) -> NDArray[np.float32]:
         if n_members == 1 or n_classes == 1:
             scores[rows] = 0.0
             continue
-        information = divergences_from_mean(members).mean(axis=0)
+        information = added_up(divergences_from_mean(members)) / np.float32(len(members))
         scores[rows] = np.clip(information / math.log(min(n_members, n_classes)), 0.0, 1.0)
     return scores

@@ -6,13 +6,15 @@ input). A transposed block turns it into C long vector operations on memory that
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labeling.probability import find_problems, validate
 from labeling.schema import PredictionForm
+
+Number = TypeVar("Number", np.float32, np.float64)
 
 # About half a megabyte of float32: the block and two temporaries of its size fit the cache of one core.
 _VALUES_PER_BLOCK: Final = 1 << 17
@@ -38,7 +40,7 @@ def column_blocks(
     rows
         Slices that cover 0..n in order; nothing when n = 0.
     columns
-        Shape (C, rows in the slice), a copy, so a strategy may work in place.
+        Shape (C, rows in the slice), a copy, so a strategy may work in place. Sums over columns go by `added_up`.
 
     Raises
     ------
@@ -58,6 +60,21 @@ def column_blocks(
         else:
             _check_range(columns, rows)
         yield rows, columns
+
+
+def added_up(values: NDArray[Number], axis: int = 0) -> NDArray[Number]:
+    """The sum over an axis that is not the last: over columns or members, for each of the rows that stand last.
+
+    Added up in order, for one row as for many. `sum` does so for two rows and more; of one it makes a vector, and adds that
+    up in pairs, which rounds differently. Parts of a pool must score what the whole scores.
+    """
+    is_one = values.shape[-1] == 1
+    sums: NDArray[Number] = (
+        np.add.accumulate(values, axis=axis).take(-1, axis=axis)
+        if is_one
+        else values.sum(axis=axis, dtype=values.dtype)
+    )
+    return sums
 
 
 def find_bad_rows(probabilities: NDArray[np.float32], form: PredictionForm) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from labeling.probability import RowProblem, find_problems
 from labeling.schema import PredictionForm
+from sampling.strategies.column_blocks import added_up
 
 # About half a megabyte of float32: the block and two temporaries of its size fit the cache of one core.
 _VALUES_PER_BLOCK: Final = 1 << 17
@@ -66,8 +67,9 @@ def mean_over_members(committee: NDArray[np.float32], form: PredictionForm = "di
     [[0.75, 0.25]]
     """
     consensus = np.empty((committee.shape[0], committee.shape[-1]), dtype=np.float32)
+    n_members = committee.shape[1]
     for rows, members in committee_blocks(committee, form):
-        consensus[rows] = members.mean(axis=0).T
+        consensus[rows] = (added_up(members) / np.float32(n_members)).T
     return consensus
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from sampling.strategies.column_blocks import added_up
 from sampling.strategies.committee_blocks import committee_blocks
 from sampling.strategies.entropy import entropy_of_columns
 
@@ -49,5 +50,7 @@ def informativeness(committee: NDArray[np.float32]) -> NDArray[np.float32]:
         if n_classes == 1:
             scores[rows] = 0.0
             continue
-        scores[rows] = np.minimum(entropy_of_columns(members.mean(axis=0)) / math.log(n_classes), 1.0)
+        scores[rows] = np.minimum(
+            entropy_of_columns(added_up(members) / np.float32(len(members))) / math.log(n_classes), 1.0
+        )
     return scores

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sampling.strategies.column_blocks import column_blocks
+from sampling.strategies.column_blocks import added_up, column_blocks
 
 
 def entropy_nats(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -47,7 +47,7 @@ def entropy_of_columns(columns: NDArray[np.float32]) -> NDArray[np.float32]:
     np.log(terms, out=terms)
     terms *= columns
     # A value just above 1 (within tolerance) would make a one-hot row negative; + 0 turns its -0 into 0.
-    entropies: NDArray[np.float32] = np.maximum(-terms.sum(axis=0), 0.0) + 0.0
+    entropies: NDArray[np.float32] = np.maximum(-added_up(terms), 0.0) + 0.0
     return entropies
 
 

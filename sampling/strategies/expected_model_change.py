@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sampling.strategies.column_blocks import column_blocks
+from sampling.strategies.column_blocks import added_up, column_blocks
 
 # A megabyte of float64.
 _VALUES_PER_BLOCK: Final = 1 << 17
@@ -76,7 +76,7 @@ def _expected_distance(columns: NDArray[np.float32]) -> NDArray[np.float64]:
     """
     exact = columns.astype(np.float64)
     squares = exact * exact
-    all_squares = squares.sum(axis=0)
+    all_squares = added_up(squares)
     total: NDArray[np.float64] = np.zeros_like(all_squares)
     for column, square in zip(exact, squares, strict=True):
         rest = 1.0 - column

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from sampling.strategies.column_blocks import added_up
 from sampling.strategies.committee_blocks import committee_blocks
 
 
@@ -57,10 +58,10 @@ def informativeness(committee: NDArray[np.float32]) -> NDArray[np.float32]:
 def divergences_from_mean(members: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return KL(p_m || q) in nats of each member, (M, C, rows) -> (M, rows); not checked, below 0 by rounding at most."""
     smallest = np.finfo(np.float32).tiny
-    log_consensus = np.log(np.maximum(members.mean(axis=0), smallest))
+    log_consensus = np.log(np.maximum(added_up(members) / np.float32(len(members)), smallest))
     terms = np.maximum(members, smallest)
     np.log(terms, out=terms)
     terms -= log_consensus
     terms *= members
-    divergences: NDArray[np.float32] = terms.sum(axis=1)
+    divergences: NDArray[np.float32] = added_up(terms, axis=1)
     return divergences

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sampling.strategies.column_blocks import column_blocks
+from sampling.strategies.column_blocks import added_up, column_blocks
 
 
 def informativeness(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -47,7 +47,7 @@ def informativeness(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         rest = 1.0 - columns
         total = columns * np.log(np.maximum(columns, smallest))
         total += rest * np.log(np.maximum(rest, smallest))
-        bits = total.mean(axis=0)
+        bits = added_up(total) / np.float32(len(total))
         bits /= -math.log(2)
         # A mean of values in [0, 1] may be rounded to just above 1; + 0 turns -0 into 0.
         scores[rows] = np.clip(bits, 0.0, 1.0) + 0.0

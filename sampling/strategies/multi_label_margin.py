@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sampling.strategies.column_blocks import column_blocks
+from sampling.strategies.column_blocks import added_up, column_blocks
 
 
 def informativeness(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -45,5 +45,5 @@ def informativeness(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         columns -= 1.0
         np.abs(columns, out=columns)
         # A mean of values in [0, 1] may be rounded to just above 1.
-        scores[rows] = 1.0 - np.minimum(columns.mean(axis=0), 1.0)
+        scores[rows] = 1.0 - np.minimum(added_up(columns) / np.float32(len(columns)), 1.0)
     return scores

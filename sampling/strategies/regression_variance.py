@@ -5,6 +5,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sampling.strategies.column_blocks import added_up
+
 # Half a megabyte of float64.
 _VALUES_PER_BLOCK: Final = 1 << 16
 
@@ -60,7 +62,7 @@ def informativeness(predictions: NDArray[np.floating], *, low: float, high: floa
             raise ValueError(f"row {start + int(is_finite.argmin())}: a prediction is not finite")
         # To shares of the half width first, so that squares of large units cannot overflow.
         members /= (high - low) / 2.0
-        members -= members.mean(axis=0)
+        members -= added_up(members) / n_members
         np.square(members, out=members)
-        scores[start : start + step] = np.minimum(members.mean(axis=0), 1.0)
+        scores[start : start + step] = np.minimum(added_up(members) / n_members, 1.0)
     return scores

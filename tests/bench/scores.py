@@ -4,17 +4,26 @@ Beside plain numpy, modAL and, where it is installed (extra `bench`), scikit-act
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 from modAL import disagreement
 from modAL.uncertainty import classifier_entropy, classifier_margin, classifier_uncertainty
 from numpy.typing import NDArray
-from scipy.special import entr
+from scipy.special import entr, rel_entr
 
 from sampling import selection
-from sampling.strategies import consensus_entropy, entropy, least_confidence, margin, vote_entropy
+from sampling.strategies import (
+    bald,
+    consensus_entropy,
+    entropy,
+    expected_model_change,
+    kl_disagreement,
+    least_confidence,
+    margin,
+    vote_entropy,
+)
 from tests.bench.result import Result
 
 try:
@@ -23,7 +32,7 @@ except ImportError:  # only the extra "bench" brings it
     uncertainty_scores = None
 
 ROWS, CLASSES = 1_000_000, 10
-COMMITTEE_ROWS, MEMBERS = 200_000, 5
+COMMITTEE_ROWS, MEMBERS, WIDTH = 200_000, 5, 64
 REPEATS = 7
 _METHODS = {"margin": "margin_sampling", "entropy": "entropy", "least confidence": "least_confident"}
 
@@ -43,6 +52,9 @@ class _FixedCommittee:
     def __len__(self) -> int:
         return MEMBERS
 
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(MEMBERS))
+
     def vote(self, committee: NDArray[np.float32]) -> NDArray[np.int64]:
         votes: NDArray[np.int64] = committee.argmax(axis=2)
         return votes
@@ -50,6 +62,9 @@ class _FixedCommittee:
     def predict_proba(self, committee: NDArray[np.float32]) -> NDArray[np.float32]:
         mean: NDArray[np.float32] = committee.mean(axis=1)
         return mean
+
+    def vote_proba(self, committee: NDArray[np.float32]) -> NDArray[np.float32]:
+        return committee
 
 
 def _median_ms(function: Callable[[], object], repeats: int = REPEATS) -> float:
@@ -73,10 +88,29 @@ def _plain_vote_entropy(committee: NDArray[np.float32]) -> NDArray[np.float64]:
     return entropies
 
 
+def _plain_kl(committee: NDArray[np.float32]) -> NDArray[np.float32]:
+    divergences: NDArray[np.float32] = rel_entr(committee, committee.mean(axis=1, keepdims=True)).sum(axis=2)
+    furthest: NDArray[np.float32] = divergences.max(axis=1) / np.float32(np.log(MEMBERS))
+    return furthest
+
+
+def _plain_bald(committee: NDArray[np.float32]) -> NDArray[np.float32]:
+    doubt = entr(committee.mean(axis=1)).sum(axis=1) - entr(committee).sum(axis=2).mean(axis=1)
+    information: NDArray[np.float32] = doubt / np.float32(np.log(min(MEMBERS, CLASSES)))
+    return information
+
+
+def _plain_model_change(p: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    squares = (p * p).sum(axis=1, keepdims=True) - 2 * p + 1
+    lengths = np.sqrt((vectors * vectors).sum(axis=1) + 1)
+    change: NDArray[np.float32] = (p * np.sqrt(np.maximum(squares, 0))).sum(axis=1) * lengths
+    return change / (1 + change)
+
+
 def _committee_results(rng: np.random.Generator) -> list[Result]:
     flat = rng.dirichlet(np.full(CLASSES, 0.5), COMMITTEE_ROWS * MEMBERS).astype(np.float32)
     committee, fixed = flat.reshape(COMMITTEE_ROWS, MEMBERS, CLASSES), _FixedCommittee()
-    rivals: dict[str, tuple[Callable[[], object], Callable[[], object], Callable[[], object]]] = {
+    rivals: dict[str, tuple[Callable[[], object], Callable[[], object], Callable[[], object] | None]] = {
         "vote entropy": (
             lambda: vote_entropy.informativeness(committee),
             lambda: _plain_vote_entropy(committee),
@@ -87,16 +121,35 @@ def _committee_results(rng: np.random.Generator) -> list[Result]:
             lambda: entr(committee.mean(axis=1)).sum(axis=1) / np.log(CLASSES),
             lambda: disagreement.consensus_entropy(fixed, committee),
         ),
+        "KL disagreement": (
+            lambda: kl_disagreement.informativeness(committee),
+            lambda: _plain_kl(committee),
+            lambda: disagreement.KL_max_disagreement(fixed, committee),
+        ),
+        "BALD": (lambda: bald.informativeness(committee), lambda: _plain_bald(committee), None),
     }
     results = []
     for name, (ours, plain, modal) in rivals.items():
-        plain_ms, modal_ms = _median_ms(plain), _median_ms(modal, repeats=2)
-        results += [
-            Result(f"{name} 200k x 5 x 10, plain numpy", plain_ms, "ms", None, "at_most"),
-            Result(f"{name} 200k x 5 x 10, modAL", modal_ms, "ms", None, "at_most"),
-            Result(f"{name} 200k x 5 x 10, ours", _median_ms(ours), "ms", min(plain_ms, modal_ms), "at_most"),
-        ]
+        peers_ms = {"plain numpy": _median_ms(plain)}
+        if modal is not None:
+            peers_ms["modAL"] = _median_ms(modal, repeats=2)
+        named = f"{name} {COMMITTEE_ROWS // 1000}k x {MEMBERS} x {CLASSES}"
+        results += [Result(f"{named}, {peer}", each, "ms", None, "at_most") for peer, each in peers_ms.items()]
+        results.append(Result(f"{named}, ours", _median_ms(ours), "ms", min(peers_ms.values()), "at_most"))
     return results
+
+
+def _model_change_results(rng: np.random.Generator) -> list[Result]:
+    p = rng.dirichlet(np.full(CLASSES, 0.5), COMMITTEE_ROWS).astype(np.float32)
+    vectors = rng.standard_normal((COMMITTEE_ROWS, WIDTH)).astype(np.float32)
+    plain_ms = _median_ms(lambda: _plain_model_change(p, vectors))
+    name = f"expected model change {COMMITTEE_ROWS // 1000}k x {CLASSES}, {WIDTH} numbers"
+    ours_ms = _median_ms(lambda: expected_model_change.informativeness(p, vectors))
+    return [
+        # In float32, and so without the digits that ours has near certainty: no bar.
+        Result(f"{name}, plain numpy", plain_ms, "ms", None, "at_most"),
+        Result(f"{name}, ours", ours_ms, "ms", None, "at_most"),
+    ]
 
 
 def run() -> list[Result]:
@@ -128,4 +181,5 @@ def run() -> list[Result]:
     scores = margin.informativeness(p)
     in_reserve = rng.random(ROWS) < 0.1
     draw = _median_ms(lambda: selection.draw_batch(scores, in_reserve, size=500, rng=np.random.default_rng(2)))
-    return [*results, *_committee_results(rng), Result("draw 500 of 1M with propensities", draw, "ms", None, "at_most")]
+    drawn = Result("draw 500 of 1M with propensities", draw, "ms", None, "at_most")
+    return [*results, *_committee_results(rng), *_model_change_results(rng), drawn]

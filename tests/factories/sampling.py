@@ -49,6 +49,7 @@ def scored_pool(project: Project, count: int, *, seed: int = 0, buckets: Sequenc
 
 
 def new_task(item: Item, rank: int = 0, *, is_audit: bool = False) -> NewTask:
+    """Chosen by the word of the champion, where it has said anything of the item; else by a surrogate."""
     reasons = AnnotationTask.Reason
     return NewTask(
         item_id=item.pk,
@@ -57,7 +58,7 @@ def new_task(item: Item, rank: int = 0, *, is_audit: bool = False) -> NewTask:
         propensity=0.25,
         is_audit=is_audit,
         draw_rank=rank,
-        model_version_id=None,
+        model_version_id=PoolEntry.objects.values_list("model_version_id", flat=True).get(item=item),
     )
 
 

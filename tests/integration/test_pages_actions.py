@@ -134,7 +134,9 @@ def test_broken_classes_change_nothing(page: Client, project: Project) -> None:
         ("numeric", {"minimum": "-1", "maximum": "2.5", "unit": "EUR", "step": "0.5"}, {
             "minimum": -1.0, "maximum": 2.5, "unit": "EUR", "step": 0.5,
         }),
-        ("boxes", {"definition": "cat | Cat", "field": "image"}, {"classes": [{"key": "cat", "title": "Cat"}]}),
+        ("boxes", {"definition": "cat | Cat", "field": "image", "confidence_rule": "mean"}, {
+            "classes": [{"key": "cat", "title": "Cat"}], "confidence_rule": "mean",
+        }),
     ],
 )  # fmt: skip
 def test_a_project_of_every_kind_is_made_and_its_schema_saved_again(

@@ -8,6 +8,7 @@ import pytest
 from datasets.estimation import wilson
 from feedbackproject import simulation_report
 from labeling import calibration, probability, schema, splitting
+from labeling.schema import confidences
 from sampling import selection
 from sampling.strategies import (
     bald,
@@ -32,6 +33,7 @@ from training.trainers import registry
 MODULES = [
     probability,
     schema,
+    confidences,
     splitting,
     wilson,
     selection,

@@ -36,6 +36,7 @@ def test_audit_outcomes_are_those_of_the_reserve(project: Project, annotator: Us
         ("outside", AUDIT_RESERVE_END, Reason.UNCERTAIN, False, "dog", "dog"),
         ("outside, wrong", 9000, Reason.UNCERTAIN, False, "dog", "cat"),
         ("outside, cold start", 9001, Reason.COLD_START, False, "dog", "dog"),
+        ("outside, random", 9002, Reason.RANDOM, False, "dog", "cat"),
     ]
     other = ModelVersion.objects.create(project=project, name="m2", classes=["cat", "dog", "bird"])
     for key, bucket, reason, is_audit, truth, prediction in cases:

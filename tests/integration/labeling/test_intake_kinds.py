@@ -15,6 +15,7 @@ from labeling.services import api_keys, intake, projects
 from tests.factories.intake import counts, failures
 from tests.factories.labeling import NDJSON, ndjson
 
+SCHEMAS = "/api/v1/projects/kinds/schemas"
 CLASSES: list[JSONValue] = [{"key": "a"}, {"key": "b"}, {"key": "c"}]
 DEFINITIONS: dict[str, dict[str, JSONValue]] = {
     "single_choice": {"classes": CLASSES},
@@ -262,3 +263,27 @@ def test_items_without_predictions_need_no_schema(owner: User) -> None:
     _, client = project_of("boxes", owner)
     answer = send(client, [{"key": "x", "payload": json.loads("{}")}])
     assert counts(answer) == {"received": 1, "created": 1}
+
+
+def test_the_schema_says_how_confidences_of_parts_make_one_and_a_new_version_counts_from_then_on(owner: User) -> None:
+    project, client = project_of("spans", owner)
+    register(client)
+    parts = [
+        {"start": 0, "end": 4, "class": "a", "confidence": 1},
+        {"start": 5, "end": 6, "class": "b", "confidence": 0.25},
+    ]
+    expected = {}
+    owner_client = APIClient()
+    owner_client.force_authenticate(owner)
+    for rule, confidence in (("least", 0.25), ("mean", 0.625), ("geometric_mean", 0.5)):
+        definition: dict[str, JSONValue] = {"kind": "spans", "classes": CLASSES, "confidence_rule": rule}
+        answer = owner_client.post(SCHEMAS, {"definition": definition}, format="json")
+        assert answer.status_code == 201, answer.content
+        report = send(client, [row(f"by-{rule}", answer={"spans": parts})])
+        assert not failures(report), report.content
+        expected[f"by-{rule}"] = confidence
+    stored = PoolEntry.objects.select_related("item").filter(project=project)
+    assert {entry.item.key: float(unpack(bytes(entry.probabilities or b""), 1)[0]) for entry in stored} == expected
+    unknown = {"kind": "spans", "classes": CLASSES, "confidence_rule": "best"}
+    refused = owner_client.post(SCHEMAS, {"definition": unknown}, format="json")
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_schema")

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from labeling import selectors
-from labeling.models import AnnotationTask, Item, Project
+from labeling.models import AnnotationTask, Item, ModelVersion, PoolEntry, Project
 from labeling.schema import JSONValue
 from labeling.services import intake, projects
 from labeling.services.recording import OnConflict
@@ -142,10 +142,28 @@ def test_another_versions_answer_is_not_suggested(owner: User) -> None:
 
 @pytest.mark.parametrize(
     ("reason", "words"),
-    [("cold_start", "without asking a model"), ("manual", "by a person"), ("relabel", "Asked again")],
+    [
+        ("cold_start", "without asking a model"),
+        ("random", "at random, whatever a model says"),
+        ("manual", "by a person"),
+        ("relabel", "Asked again"),
+    ],
 )
 def test_other_reasons_say_nothing_of_the_model(owner: User, reason: str, words: str) -> None:
     project = made(owner, "single_choice", {"probabilities": [0.25, 0.5, 0.25]})
     AnnotationTask.objects.update(reason=reason)
     assert words in why(project)
     assert "Beta" not in why(project)
+
+
+@pytest.mark.parametrize("has_champion", [True, False])
+def test_what_a_surrogate_chose_is_not_put_down_to_the_champion(owner: User, has_champion: bool) -> None:
+    said = {"probabilities": [0.25, 0.5, 0.25]}
+    project = made(owner, "single_choice", said)
+    if not has_champion:
+        PoolEntry.objects.update(probabilities=None, model_version=None, scored_at=None)
+        assert why(project) == "The model has said nothing about this item yet."
+    AnnotationTask.objects.update(informativeness=0.7)
+    assert why(project) == "A small model that learned from the labels so far is not sure about this item."
+    AnnotationTask.objects.update(model_version=ModelVersion.objects.get())
+    assert ("torn between Beta" in why(project)) is has_champion

@@ -78,7 +78,7 @@ def test_next_leases_a_task_and_shows_it_whole(annotator_client: APIClient, task
         "id": task.pk,
         "item": {"key": task.item.key, "payload": {"text": "text 0"}, "segments": {}},
         "reason": "uncertain",
-        "why": "The model has said nothing about this item yet.",
+        "why": "A small model that learned from the labels so far is not sure about this item.",
         "informativeness": 0.5,
         "propensity": 0.25,
         "is_audit": False,
@@ -144,7 +144,8 @@ def test_next_hides_the_suggestion_of_an_audit_task(annotator_client: APIClient,
 
 
 @pytest.mark.parametrize(
-    ("reason", "begin"), [("cold_start", "Chosen without asking a model"), ("manual", "Put into the")]
+    ("reason", "begin"),
+    [("cold_start", "Chosen without asking a model"), ("random", "Drawn at random"), ("manual", "Put into the")],
 )
 def test_next_says_why_without_a_model(
     annotator_client: APIClient, task: AnnotationTask, reason: str, begin: str

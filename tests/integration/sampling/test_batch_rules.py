@@ -50,7 +50,7 @@ def _score(project: Project, *, origin: ModelVersion.Origin) -> ModelVersion:
 def test_cold_start_asks_for_typical_items_of_every_topic(project: Project, texts: list[str]) -> None:
     policies.new_version(project, by=None, batch_size=8, low_watermark=1, epsilon=0.0)
     assert features.is_wanted(project)
-    tasks.sweep_features()
+    tasks.make_features(project.pk)
     assert Embedding.objects.filter(project=project).count() == 40
     run = _run(project)
     assert (run.state, run.phase) == (RefillRun.State.SUCCEEDED, RefillRun.Phase.COLD_START), run.message
@@ -67,7 +67,9 @@ def test_without_vectors_cold_start_is_uniform_and_says_so(project: Project, tex
     assert (run.selected_count, run.phase) == (10, RefillRun.Phase.COLD_START)
     assert "have no vectors yet" in run.message
     assert "uniform" in run.message
-    assert AnnotationTask.objects.filter(batch=run.batch, propensity__gt=0).count() == 10
+    drawn = AnnotationTask.objects.filter(batch=run.batch, propensity__gt=0)
+    assert drawn.count() == 10
+    assert {task.reason for task in drawn if not task.is_audit} == {AnnotationTask.Reason.RANDOM}
 
 
 def test_the_doubt_of_an_apps_own_model_counts_from_the_start(project: Project, texts: list[str]) -> None:

@@ -54,7 +54,7 @@ def run_refill(project: Project) -> RefillRun:
 def test_chosen_labels_that_miss_a_class_make_refills_draw_at_random(project: Project, add: Add) -> None:
     add(60, is_random=True)
     add(60, is_random=False, classes=("cat", "dog"))
-    tasks.sweep_control_arms()
+    tasks.compare_arms(project.pk)
     said = ArmComparison.objects.get()
     assert said.verdict == "worse", said.reason
     assert said.difference_high is not None
@@ -67,9 +67,28 @@ def test_chosen_labels_that_miss_a_class_make_refills_draw_at_random(project: Pr
     assert (run.phase, run.rule) == (RefillRun.Phase.FALLBACK, "uniform")
     assert run.phase_reason.startswith("At random: after 120 labels, 48 chosen ones taught")
     drawn = AnnotationTask.objects.filter(batch=run.batch).order_by("draw_rank")
-    assert [task.reason for task in drawn] == [AnnotationTask.Reason.COLD_START] * 20
+    assert [task.reason for task in drawn] == [AnnotationTask.Reason.RANDOM] * 20
     for rank, task in enumerate(drawn):
         assert task.propensity == pytest.approx(1 / (len(items) - rank))
+
+
+def test_labels_of_a_fall_back_are_in_neither_arm(project: Project, add: Add, annotator: User) -> None:
+    add(60, is_random=True)
+    add(60, is_random=False, classes=("cat", "dog"))
+    first = control_arm.refresh(project, now=NOW)
+    assert first is not None
+    # What the fall back draws is not chosen, so it says nothing of whether choosing would do better now.
+    for number in range(60):
+        item = make.item(
+            project, f"bird-drawn-{number}", payload={"text": "singing feathers"}, bucket=make_pool.OUTSIDE_RESERVE
+        )
+        make.annotation(item, annotator, "bird", reason=AnnotationTask.Reason.RANDOM)
+    accept.accept_pending(project.pk, now=NOW)
+    again = control_arm.refresh(project, now=NOW)
+    assert again is not None
+    assert again.label_count == 180
+    assert (again.verdict, again.trained_on, again.evaluated_on) == ("worse", first.trained_on, first.evaluated_on)
+    assert {point["labels"] for point in again.curve} == {point["labels"] for point in first.curve}
 
 
 def test_the_policy_may_refuse_to_fall_back(project: Project, add: Add) -> None:
@@ -139,7 +158,7 @@ def test_a_surrogate_falls_back_too(project: Project, add: Add) -> None:
     add(60, is_random=False, classes=("cat", "dog"))
     make_pool.pool(project, 30)
     policies.new_version(project, by=None, batch_size=5, low_watermark=1)
-    tasks.sweep_features()
+    tasks.make_features(project.pk)
     assert surrogates.train(project, now=NOW) is not None
     control_arm.refresh(project, now=NOW)
     assert run_refill(project).phase == RefillRun.Phase.FALLBACK

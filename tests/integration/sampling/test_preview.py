@@ -1,5 +1,7 @@
 """What a policy would ask next, before it is put in force."""
 
+import re
+
 import numpy as np
 import pytest
 from django.contrib.auth.models import User
@@ -10,7 +12,8 @@ from rest_framework.test import APIClient
 from labeling.models import AnnotationTask, Item, ModelVersion, PoolEntry, Project
 from sampling.errors import InvalidPolicy
 from sampling.models import QueuePolicy, RefillRun
-from sampling.services import features, policies, preview, refill, scoring
+from sampling.services import features, policies, preview, refill
+from sampling.services import pool as pool_service
 from sampling.services.pool import IdRange
 from tests.factories import sampling as make
 
@@ -44,6 +47,7 @@ def test_it_shows_the_batch_that_a_refill_then_draws(project: Project, pool: lis
     assert [item.key for item in said.items] == [task.item.key for task in tasks[:10]]
     assert [item.chance for item in said.items] == pytest.approx([task.propensity for task in tasks[:10]])
     assert (said.size, said.audit_count, said.pool_size) == (30, done.audit_count, 200)
+    assert [item.reason for item in said.items] == [task.reason for task in tasks[:10]]
     assert said.phase_reason == done.phase_reason
 
 
@@ -55,7 +59,7 @@ def test_its_figures_are_those_of_the_batch_and_the_pool(project: Project, pool:
     assert said.has_chances
     assert said.mean_informativeness is not None
     assert said.pool_informativeness is not None
-    assert said.label_value == pytest.approx(said.mean_informativeness / said.pool_informativeness)
+    assert said.relative_informativeness == pytest.approx(said.mean_informativeness / said.pool_informativeness)
     assert said.mean_informativeness > 1.3 * said.pool_informativeness
     assert sum(share.in_batch for share in said.classes) == pytest.approx(1.0)
     (country,) = said.segments.values()
@@ -72,7 +76,7 @@ def test_deterministic_rules_and_near_duplicates_are_pointed_out(project: Projec
 
 def test_a_pool_without_scores_or_items(project: Project) -> None:
     empty = preview.preview(project)
-    assert (empty.size, empty.items, empty.label_value, empty.classes) == (0, [], None, [])
+    assert (empty.size, empty.items, empty.relative_informativeness, empty.classes) == (0, [], None, [])
     make.pool(project, 20)
     said = preview.preview(project, batch_size=5, low_watermark=1)
     assert (said.size, said.unscored_count, said.scored_by) == (5, 5, "no model")
@@ -83,10 +87,45 @@ def test_of_a_huge_pool_the_first_range_is_looked_at(
     project: Project, pool: list[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = IdRange(0, pool[99].pk + 1)
-    monkeypatch.setattr(scoring, "ranges", lambda project: [one, IdRange(one.end, 2**62)])
+    asked: list[int] = []
+
+    def ranges(project_id: int, *, items_a_range: int) -> list[IdRange]:
+        asked.append(items_a_range)
+        return [one, IdRange(one.end, 2**62)]
+
+    monkeypatch.setattr(pool_service, "ranges", ranges)
     said = preview.preview(project)
+    assert asked == [preview.ITEMS_LOOKED_AT]
     assert said.pool_size == 100
-    assert "Only the first of 2 ranges" in said.remark
+    assert said.remark == "Only the oldest 100 items of this large pool were looked at."
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "informative: stochastic"),
+        ({"batch_rule": "top_k"}, "informative: top_k"),
+        ({"strategy": "uniform"}, "at random"),
+        ({"hand_over_labels_per_class": 50, "cold_start": "uniform"}, "at random"),
+        ({"hand_over_labels_per_class": 50}, "cold start: typicality"),
+    ],
+)
+def test_the_page_names_what_chose_an_item(
+    owner: User, project: Project, pool: list[Item], changes: dict[str, object], why: str
+) -> None:
+    if "hand_over_labels_per_class" in changes:
+        ModelVersion.objects.update(origin=ModelVersion.Origin.TRAINER)
+        features.build(project, now=make.NOW)
+    client = Client()
+    client.force_login(owner)
+    form = {
+        "action": "preview", "strategy": "margin", "score_source": "auto", "batch_rule": "stochastic", "beta": "3",
+        "epsilon": "0.1", "batch_size": "25", "low_watermark": "5", "answers_per_item": "1", "cold_start": "typicality",
+        "hand_over_labels_per_class": "5", "shortlist_factor": "10", "stop_below_gain": "0.002", **changes,
+    }  # fmt: skip
+    page = client.post(reverse("queue", args=["pets"]), form, headers={"HX-Request": "true"}).content.decode()
+    shown = set(re.findall(r'data-label="Why">([^<]*)<', page))
+    assert shown - {"random audit"} == {why}
 
 
 def test_a_wrong_policy_is_refused_by_its_fields(project: Project, owner_client: APIClient) -> None:

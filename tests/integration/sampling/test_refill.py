@@ -13,6 +13,7 @@ from labeling.probability import pack
 from labeling.services import annotation_queue, projects
 from sampling.models import RefillRun
 from sampling.services import policies, refill
+from sampling.services.policies import PolicyChanges
 from sampling.strategies import margin
 from tests.factories import sampling as make
 
@@ -169,11 +170,32 @@ def test_without_any_prediction_items_are_drawn_uniformly(project: Project, has_
     tasks = tasks_of(run)
     active = [task for task in tasks if not task.is_audit]
     assert (run.model_version, len(tasks)) == (None, 100)
-    assert {task.reason for task in active} == {"cold_start"}
+    assert {task.reason for task in active} == {"random"}
     assert {task.reason for task in tasks if task.is_audit} == {"audit"}
     assert {task.informativeness for task in tasks} == {None}
     assert {task.model_version for task in tasks} == {None}
     assert active[0].propensity == pytest.approx(0.9 / 100)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, "uncertain"),
+        ({"batch_rule": "top_k"}, "uncertain"),
+        ({"strategy": "uniform"}, "random"),
+        ({"beta": 0.0}, "random"),
+        # Ties are broken by id, which is no chance.
+        ({"strategy": "uniform", "batch_rule": "top_k"}, "uncertain"),
+    ],
+)
+def test_draws_to_which_the_scores_do_not_matter_are_called_random(
+    project: Project, changes: PolicyChanges, reason: str
+) -> None:
+    make.scored_pool(project, 30)
+    ModelVersion.objects.update(origin=ModelVersion.Origin.APP)
+    wanted: PolicyChanges = {"batch_size": 10, "low_watermark": 1, "epsilon": 0.0, **changes}
+    policies.new_version(project, by=None, **wanted)
+    assert {task.reason for task in tasks_of(run_refill(project))} == {reason}
 
 
 def test_a_cold_start_is_uniform_under_the_greedy_rule_too(project: Project, owner: User) -> None:

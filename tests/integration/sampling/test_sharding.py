@@ -7,12 +7,14 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from labeling.models import AnnotationTask, Item, ModelVersion, PoolEntry, Project
+from datasets.services import accept
+from labeling.models import AnnotationTask, Embedding, EmbeddingSpace, Item, ModelVersion, PoolEntry, Project
 from labeling.services import annotation_queue
 from sampling import tasks
 from sampling.batch_rules.tallies import IDS_A_BLOCK
-from sampling.models import RefillRun, RefillShard
-from sampling.services import policies, pool, refill, scoring, sharding
+from sampling.models import RefillRun, RefillShard, Surrogate
+from sampling.services import policies, pool, refill, scoring, sharding, surrogates
+from tests.factories import datasets as dataset
 from tests.factories import sampling as make
 
 pytestmark = pytest.mark.django_db
@@ -51,17 +53,14 @@ def rows_of(run: RefillRun) -> ROWS:
     return list(drawn.values_list("item_id", "informativeness", "propensity", "is_audit"))
 
 
-@pytest.mark.parametrize("rule", ["stochastic", "softmax", "top_k"])
-@pytest.mark.parametrize("items_a_shard", [10, 40])
-def test_shards_give_the_batch_that_one_worker_gives(
-    project: Project, wide: list[Item], rule: str, items_a_shard: int
-) -> None:
-    policies.new_version(project, by=None, batch_size=20, low_watermark=1, batch_rule=rule)
+def check_that_shards_draw_as_one_worker(project: Project, *, items_a_shard: int) -> RefillRun:
+    """Scores, batch and chances, to the last bit."""
+    available = list(PoolEntry.objects.filter(state=PoolEntry.State.AVAILABLE).values_list("pk", flat=True))
     alone = refill.execute(request(project), now=NOW)
     expected = rows_of(alone)
-    assert len(expected) == 20
-    AnnotationTask.objects.all().delete()
-    PoolEntry.objects.update(state=PoolEntry.State.AVAILABLE)
+    assert len(expected) == 20, alone.message
+    AnnotationTask.objects.filter(batch=alone.batch).delete()
+    PoolEntry.objects.filter(pk__in=available).update(state=PoolEntry.State.AVAILABLE)
 
     run_id = request(project)
     shards = refill.split(run_id, now=NOW, items_a_shard=items_a_shard)
@@ -73,9 +72,87 @@ def test_shards_give_the_batch_that_one_worker_gives(
     run = refill.execute(run_id, now=NOW)
 
     assert rows_of(run) == expected
-    assert (run.state, run.pool_size, run.score_digest) == ("succeeded", 90, alone.score_digest)
+    assert (run.state, run.pool_size, run.score_digest) == ("succeeded", len(available), alone.score_digest)
+    assert (run.rule, run.surrogate) == (alone.rule, alone.surrogate)
     assert bytes(run.pool_record or b"") != b""
     assert not RefillShard.objects.exists()
+    return run
+
+
+@pytest.mark.parametrize("rule", ["stochastic", "softmax", "top_k"])
+@pytest.mark.parametrize("items_a_shard", [10, 40])
+def test_shards_give_the_batch_that_one_worker_gives(
+    project: Project, wide: list[Item], rule: str, items_a_shard: int
+) -> None:
+    policies.new_version(project, by=None, batch_size=20, low_watermark=1, batch_rule=rule)
+    check_that_shards_draw_as_one_worker(project, items_a_shard=items_a_shard)
+
+
+@pytest.fixture
+def with_vectors(project: Project, wide: list[Item], annotator: User) -> Surrogate:
+    """64 numbers for every item, and a surrogate that learned from the labels of 30 items more."""
+    labelled = [
+        dataset.item(project, f"labelled-{number}", bucket=make.OUTSIDE_RESERVE if number % 5 else 10)
+        for number in range(30)
+    ]
+    for number, item in enumerate(labelled):
+        dataset.annotation(item, annotator, make.CLASSES[number % 3], is_audit=number % 5 == 0)
+    accept.accept_pending(project.pk, now=NOW)
+    items = [*wide, *labelled]
+    space = EmbeddingSpace.objects.create(project=project, origin=EmbeddingSpace.Origin.APP, width=64, fitted_items=0)
+    vectors = np.random.default_rng(1).standard_normal((len(items), 64)).astype("<f2")
+    Embedding.objects.bulk_create(
+        Embedding(item=item, project=project, space=space, vector=vector.tobytes())
+        for item, vector in zip(items, vectors, strict=True)
+    )
+    policies.new_version(project, by=None, score_source="surrogate")
+    trained = surrogates.train(project, now=NOW)
+    assert trained is not None
+    assert trained.state == "ready", trained.message
+    return trained
+
+
+@pytest.mark.parametrize(
+    ("strategy", "rule"),
+    [
+        ("margin", "stochastic"),
+        ("bald", "stochastic"),
+        ("kl_disagreement", "top_k"),
+        ("expected_model_change", "cluster_quotas"),
+        ("consensus_entropy", "k_center"),
+        ("margin", "badge"),
+        ("margin", "facility_location"),
+    ],
+)
+def test_shards_that_a_surrogate_scores_give_what_one_worker_gives(
+    project: Project, with_vectors: Surrogate, strategy: str, rule: str
+) -> None:
+    policies.new_version(
+        project, by=None, batch_size=20, low_watermark=1, strategy=strategy, batch_rule=rule, shortlist_factor=2
+    )
+    run = check_that_shards_draw_as_one_worker(project, items_a_shard=1)
+    assert (run.surrogate, run.phase, run.rule) == (with_vectors, "active", rule)
+
+
+@pytest.mark.parametrize("rule", ["k_means_plus_plus", "stochastic_clusters"])
+def test_shards_that_a_champion_scores_give_the_diverse_batch_of_one_worker(
+    project: Project, with_vectors: Surrogate, rule: str
+) -> None:
+    policies.new_version(
+        project, by=None, batch_size=20, low_watermark=1, score_source="champion", batch_rule=rule, shortlist_factor=2
+    )
+    run = check_that_shards_draw_as_one_worker(project, items_a_shard=10)
+    assert (run.surrogate, run.rule) == (None, rule)
+
+
+@pytest.mark.parametrize("rule", ["typicality", "k_center_cold", "probability_coverage"])
+def test_shards_of_a_cold_start_give_the_batch_of_one_worker(
+    project: Project, with_vectors: Surrogate, rule: str
+) -> None:
+    policies.new_version(
+        project, by=None, batch_size=20, low_watermark=1, cold_start=rule, hand_over_labels_per_class=50
+    )
+    assert check_that_shards_draw_as_one_worker(project, items_a_shard=10).phase == "cold_start"
 
 
 def test_a_pool_larger_than_the_budget_is_read_range_by_range(

@@ -62,7 +62,7 @@ def test_a_refill_without_a_champion_is_scored_by_a_surrogate(
 ) -> None:
     policies.new_version(project, by=None, batch_size=10, low_watermark=1, hand_over_labels_per_class=3)
     label(project, annotator, pets[:24])
-    tasks.sweep_surrogates()
+    tasks.train_surrogate(project.pk)
     trained = Surrogate.objects.get()
     assert (trained.state, trained.fit, trained.number) == ("ready", "full", 1), trained.message
     # The 6 labels of the reserve measure it, and it never saw them.
@@ -161,9 +161,11 @@ def test_a_champion_takes_over_and_the_policy_may_say_otherwise(
     assert not AnnotationTask.objects.filter(batch=run.batch, model_version__isnull=False).exists()
 
 
-def test_a_damaged_artifact_fails_the_refill_and_nothing_else(
-    project: Project, pets: list[Item], annotator: User
+@pytest.mark.parametrize("goes_on_from", [surrogates.GOES_ON_FROM, 10])
+def test_a_damaged_artifact_fails_the_refill_and_another_is_trained_from_the_same_labels(
+    project: Project, pets: list[Item], annotator: User, monkeypatch: pytest.MonkeyPatch, goes_on_from: int
 ) -> None:
+    monkeypatch.setattr(surrogates, "GOES_ON_FROM", goes_on_from)
     policies.new_version(project, by=None, hand_over_labels_per_class=2)
     label(project, annotator, pets[:24])
     trained = surrogates.train(project, now=NOW)
@@ -171,6 +173,34 @@ def test_a_damaged_artifact_fails_the_refill_and_nothing_else(
     (Path(settings.ARTIFACT_DIR) / trained.artifact).write_bytes(b"nonsense")
     run = run_refill(project)
     assert (run.state, "is damaged" in run.message) == ("failed", True)
+
+    assert surrogates.is_due(project)
+    again = surrogates.train(project, now=NOW)
+    assert again is not None
+    assert (again.state, again.number, again.fit) == ("ready", 2, "full")
+    trained.refresh_from_db()
+    assert (trained.state, trained.message) == ("failed", "Its artifact cannot be read any more.")
+    run = run_refill(project)
+    assert (run.state, run.surrogate) == ("succeeded", again)
+    assert not surrogates.is_due(project)
+
+
+def test_without_labels_to_train_on_a_lost_one_is_given_up_once(
+    project: Project, pets: list[Item], annotator: User
+) -> None:
+    label(project, annotator, pets[:24])
+    trained = surrogates.train(project, now=NOW)
+    assert trained is not None
+    (Path(settings.ARTIFACT_DIR) / trained.artifact).unlink()
+    dogs = Annotation.objects.filter(item__in=[pet for pet in pets[:24] if int(pet.key.split("-")[1]) % 2 == 0])
+    dogs.update(withdrawn_at=NOW)
+    accept.accept_pending(project.pk, now=NOW)
+    AcceptedLabel.objects.exclude(label="cat").update(superseded_at=NOW)
+    failed = surrogates.train(project, now=NOW)
+    assert failed is not None
+    assert failed.state == "failed"
+    assert not surrogates.is_due(project)
+    assert run_refill(project).phase == RefillRun.Phase.COLD_START
 
 
 def test_projects_whose_answers_are_no_class_have_none(owner: User) -> None:

@@ -84,15 +84,35 @@ def test_the_scale_of_the_vectors_does_not_matter(factor: float) -> None:
     )
 
 
-def test_rows_are_answered_alone_as_among_many_and_nothing_is_changed() -> None:
-    vectors, labels = _three_heaps(50)
-    committee = surrogate.fit(vectors, labels, classes=CLASSES, seed=0)
-    many = np.tile(vectors, (400, 1))
-    untouched = many.copy()
-    said = committee.probabilities(many)
-    np.testing.assert_array_equal(many, untouched)
-    np.testing.assert_allclose(committee.probabilities(many[16_384:16_385])[0], said[16_384], atol=1e-6)
-    assert committee.probabilities(vectors[:0]).shape == (0, 5, 3)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_rows_are_answered_alone_as_among_many_to_the_last_bit(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((20_000, 64)).astype(np.float16)
+    committee = surrogate.fit(vectors[:300], [CLASSES[row % classes] for row in range(300)], classes=CLASSES, seed=0)
+    untouched = vectors.copy()
+    said = committee.probabilities(vectors)
+    np.testing.assert_array_equal(vectors, untouched)
+    for step in (1, 3, 1_000, 16_384):
+        some = range(0, min(len(vectors), 500 * step), step)
+        pieces = [committee.probabilities(vectors[begin : begin + step]) for begin in some]
+        together = np.concatenate(pieces)
+        np.testing.assert_array_equal(together, said[: len(together)])
+    np.testing.assert_array_equal(committee.probabilities(vectors[16_383:16_390]), said[16_383:16_390])
+    assert committee.probabilities(vectors[:0]).shape == (0, 5, classes)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_committee_says_what_its_members_say(classes: int) -> None:
+    rng = np.random.default_rng(1)
+    vectors = rng.standard_normal((300, 64)).astype(np.float32)
+    committee = surrogate.fit(vectors, [CLASSES[row % classes] for row in range(300)], classes=CLASSES, seed=0)
+    temperature = committee.temperature.value
+    length = np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=1).mean())
+    for place, member in enumerate(committee._members):
+        plain = member.predict_proba(vectors / length) ** (1.0 / temperature)
+        np.testing.assert_allclose(
+            committee.probabilities(vectors)[:, place], plain / plain.sum(axis=1, keepdims=True), atol=2e-5
+        )
 
 
 def test_an_artifact_says_what_the_committee_said() -> None:

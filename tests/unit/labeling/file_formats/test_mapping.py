@@ -294,6 +294,34 @@ def test_rotated_boxes_are_refused_and_rounded_edges_taken_in() -> None:
     assert refused.value.code == "rotated_box"
 
 
+@pytest.mark.parametrize(("rule", "confidence"), [("least", 0.25), ("mean", 0.625), ("geometric_mean", 0.5)])
+def test_scores_of_parts_make_one_by_the_rule_of_the_schema(rule: str, confidence: float) -> None:
+    schema = schemas.parse_definition({"kind": "spans", **BY_KIND["spans"], "confidence_rule": rule})
+    parts = [
+        {
+            "type": "labels",
+            "from_name": "l",
+            "score": score,
+            "value": {"start": start, "end": start + 2, "labels": ["ITEM"]},
+        }
+        for start, score in ((0, 1.0), (3, 0.25))
+    ]
+    row = studio({"id": 1, "data": {"text": "hello"}, "predictions": [{"result": parts}]}, schema)
+    assert isinstance(row.item, dict)
+    assert row.item["prediction"]["confidence"] == confidence  # type: ignore[index]
+    if rule != "least":
+        with pytest.raises(RowError) as refused:
+            studio(
+                {
+                    "id": 1,
+                    "data": {"text": "hello"},
+                    "predictions": [{"result": [{**parts[0], "score": 1.5}, parts[1]]}],
+                },
+                schema,
+            )
+        assert refused.value.code == "invalid_score"
+
+
 @pytest.mark.parametrize("score", [0.0, 0.2, 0.5, 0.9, 1.0, None])
 def test_several_classes_stay_chosen_whatever_the_score(score: float | None) -> None:
     schema = schema_of("multi_label")

@@ -1,14 +1,16 @@
 """Worked values of each kind: what it accepts, what it refuses and with which words."""
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling.schema import JSONValue, Numeric, SchemaError, parse_definition
+from labeling.schema import JSONValue, Numeric, SchemaError, definition_of, parse_definition
+from labeling.schema.confidences import PartRule, combined
+from sampling.strategies import sequence_confidence
 from tests.unit.labeling.schema.examples import CLASSES, TEXT, schema_of
 
 SPAN: dict[str, JSONValue] = {"start": 0, "end": 3, "class": "a"}
@@ -214,6 +216,36 @@ def test_steps_are_reached_in_spite_of_rounding(number: float) -> None:
 )  # fmt: skip
 def test_the_weakest_part_counts(kind: str, prediction: JSONValue, confidence: float | None) -> None:
     assert schema_of(kind).parse_prediction(prediction)[1] == confidence
+
+
+@pytest.mark.parametrize(("rule", "confidence"), [("least", 0.25), ("mean", 0.625), ("geometric_mean", 0.5)])
+@pytest.mark.parametrize(("kind", "part"), [("spans", SPAN), ("boxes", BOX)])
+def test_a_schema_says_how_the_confidences_of_parts_make_one(
+    kind: str, part: dict[str, JSONValue], rule: str, confidence: float
+) -> None:
+    schema = schema_of(kind, confidence_rule=rule)
+    assert parse_definition(definition_of(schema)) == schema
+    assert ("confidence_rule" in definition_of(schema)) is (rule != "least")
+    other: dict[str, JSONValue] = {**part, "class": "b"} if kind == "boxes" else {"start": 4, "end": 8, "class": "b"}
+    prediction: JSONValue = {kind: [{**part, "confidence": 1}, {**other, "confidence": 0.25}]}
+    assert schema.parse_prediction(prediction)[1] == confidence
+
+
+def test_an_unknown_way_to_make_one_of_them_is_refused() -> None:
+    with pytest.raises(SchemaError, match=r"confidence_rule") as caught:
+        schema_of("spans", confidence_rule="product")
+    assert caught.value.code == "invalid_schema"
+
+
+@given(st.lists(st.one_of(st.just(0.0), st.floats(1e-6, 1)), min_size=1, max_size=30))
+def test_what_is_made_of_parts_is_what_the_score_over_many_answers_says(parts: list[float]) -> None:
+    for rule in get_args(PartRule):
+        said = combined(parts, rule)
+        assert 0 <= said <= 1
+        score = sequence_confidence.informativeness([np.array(parts)], rule)
+        assert 1 - said == pytest.approx(float(score[0]), abs=1e-6)
+    assert combined(parts, "least") <= combined(parts, "geometric_mean") + 1e-12
+    assert combined(parts, "geometric_mean") <= combined(parts, "mean") + 1e-12
 
 
 @pytest.mark.parametrize("confidence", [1.01, -0.1, "1", None, True, math.nan, [0.5]])

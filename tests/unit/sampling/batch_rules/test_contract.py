@@ -91,6 +91,22 @@ def test_half_precision_embeddings_are_read_as_what_they_are(rule: BatchRule) ->
 
 
 @EVERY_RULE
+def test_float64_is_read_as_what_it_is(rule: BatchRule) -> None:
+    candidates = make(250)
+    columns = {name: getattr(candidates, name) for name in ("informativeness", "predictions", "labelled")}
+    wide = replace(candidates, **{name: column.astype(np.float64) for name, column in columns.items()})
+    straight, other = (rule.choose(each, size=10, seed=5) for each in (candidates, wide))
+    assert straight.index.tolist() == other.index.tolist()
+    np.testing.assert_allclose(straight.propensity, other.propensity, rtol=1e-5)
+
+
+@EVERY_RULE
+def test_a_model_of_one_class_still_gives_a_batch(rule: BatchRule) -> None:
+    candidates = replace(make(60), predictions=np.ones((60, 1), dtype=np.float32))
+    check_batch(rule, candidates, rule.choose(candidates, size=8, seed=1), 8)
+
+
+@EVERY_RULE
 def test_no_argument_is_changed(rule: BatchRule) -> None:
     candidates, untouched = make(100), make(100)
     rule.choose(candidates, size=10, seed=5)
@@ -106,6 +122,19 @@ def test_what_is_no_number_is_refused_by_its_row(rule: BatchRule) -> None:
         column[17] = np.nan
         with pytest.raises(ValueError, match=f"row 17: {name}"):
             rule.choose(_with(candidates, name, column), size=3, seed=0)
+
+
+@EVERY_RULE
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_labelled_vector_that_is_no_number_is_refused_by_its_row(rule: BatchRule, value: float) -> None:
+    candidates = make(30)
+    assert candidates.labelled is not None
+    candidates.labelled[2, 1] = value
+    if "embeddings" in rule.needs:
+        with pytest.raises(ValueError, match="row 2: labelled must be finite"):
+            rule.choose(candidates, size=3, seed=0)
+    else:
+        check_batch(rule, candidates, rule.choose(candidates, size=3, seed=0), 3)
 
 
 @EVERY_RULE

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sampling.batch_rules import (
     badge,
     facility_location,
+    geometry,
     k_center,
     probability_coverage,
     spreading,
@@ -62,7 +63,7 @@ def test_farthest_first_looks_further_than_the_rows_it_considers(monkeypatch: py
     candidates = make(300)
     whole = k_center.pick(candidates, size=60, seed=0, parameters=PLAIN).index.tolist()
     monkeypatch.setattr(spreading, "_CONSIDERED_A_LOOK", 7)
-    monkeypatch.setattr(spreading, "_ROWS_A_BLOCK", 64)
+    monkeypatch.setattr(spreading, "_ENTRIES_A_BLOCK", 1_024)
     assert k_center.pick(candidates, size=60, seed=0, parameters=PLAIN).index.tolist() == whole
 
 
@@ -89,14 +90,50 @@ def test_k_means_plus_plus_draws_by_weight_and_squared_distance(labelled: int, m
     parameters = Parameters(metric="euclidean", shortlist_factor=0, beta=1.0)
     expected = _chances(candidates.informativeness.astype(np.float64), among, nearest, 3)
     rule = find("k_means_plus_plus")
-    for picks_a_look in (1, 16):
-        monkeypatch.setattr(spreading, "PICKS_A_LOOK", picks_a_look)
+    # After every pick, after the first rejection, and never are all rows looked at again.
+    for check, point in ((10**9, 10**9), (2_000, 10), (0, 0)):
+        monkeypatch.setattr(spreading, "_CHECK_COSTS", check)
+        monkeypatch.setattr(spreading, "_POINT_COSTS", point)
         counts = Counter(
             tuple(rule.choose(candidates, size=3, seed=seed, parameters=parameters).index.tolist())
             for seed in range(4_000)
         )
         for batch, chance in expected.items():
             assert counts[batch] / 4_000 == pytest.approx(chance, abs=4 * np.sqrt(chance / 4_000) + 1e-3)
+
+
+@pytest.mark.parametrize(("places", "most"), [(4_000, 0.05), (40, 1.2)])
+def test_all_rows_are_looked_at_only_where_the_old_distances_mislead(places: int, most: float) -> None:
+    rng = np.random.default_rng(0)
+    points = np.repeat(rng.standard_normal((places, 16)).astype(np.float32), 4_000 // places, axis=0)
+    points += rng.standard_normal(points.shape).astype(np.float32) * 1e-3
+    entries = 0
+
+    def distances(rows: NDArray[np.int64] | slice, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        nonlocal entries
+        entries += len(points[rows]) * len(chosen)
+        return geometry.squared_distances(points[rows], points[chosen])
+
+    chosen = spreading.squared_distance_draws(
+        np.ones(4_000), geometry.squared_norms(points), distances, size=100, rng=np.random.default_rng(5)
+    )
+    assert len(set(chosen.tolist())) == 100
+    assert entries <= most * 4_000 * 100
+    # Forty places are all there before any comes twice.
+    assert len(set((chosen // (4_000 // places)).tolist()[:40])) == 40
+
+
+def test_draws_end_where_every_row_left_coincides_with_a_chosen_one() -> None:
+    points = np.repeat(np.eye(3, dtype=np.float32), 200, axis=0)
+    chosen = spreading.squared_distance_draws(
+        np.ones(600),
+        geometry.squared_norms(points),
+        lambda rows, chosen: geometry.squared_distances(points[rows], points[chosen]),
+        size=10,
+        rng=np.random.default_rng(0),
+    )
+    assert sorted((chosen[:3] // 200).tolist()) == [0, 1, 2]
+    assert len(set(chosen.tolist())) == 10
 
 
 def test_badge_draws_by_the_distance_of_gradients() -> None:
@@ -115,7 +152,7 @@ def test_badge_draws_by_the_distance_of_gradients() -> None:
         assert counts[batch] / 6_000 == pytest.approx(chance, abs=4 * np.sqrt(chance / 6_000) + 1e-3)
 
 
-@pytest.mark.parametrize("factor", [1e-8, 1e8])
+@pytest.mark.parametrize("factor", [1e-37, 1e-8, 1e8, 1e37])
 def test_badge_does_not_depend_on_the_scale_of_the_vectors(factor: float) -> None:
     candidates = make(60)
     assert candidates.embeddings is not None
