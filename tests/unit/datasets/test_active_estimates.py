@@ -164,6 +164,30 @@ def test_aipw_is_unbiased_and_its_interval_covers_in_simulation() -> None:
     assert 0.91 <= covered / 400 <= 0.99
 
 
+@pytest.mark.parametrize("drawn", [2, 3])
+def test_aipw_of_draws_is_unbiased_over_all_orders_of_drawing_whatever_is_guessed(drawn: int) -> None:
+    losses, weight, guesses = np.array([0, 1, 0.25, 3]), np.array([0.1, 0.2, 0.3, 0.4]), np.array([2, 0.5, -1, 0])
+    mean = 0.0
+    for order in itertools.permutations(range(4), drawn):
+        rows = np.array(order)
+        propensity = weight[rows] / (1.0 - np.cumsum(weight[rows]) + weight[rows])
+        mean += propensity.prod() * aipw.estimate_of_draws(losses[rows], rows, propensity, guesses).value
+    assert mean == pytest.approx(1.0625, abs=1e-12)
+
+
+def test_aipw_of_draws_is_lure_without_guesses_and_exact_with_the_right_ones() -> None:
+    values, index, propensity = np.array([1.0, 0.0, 2.0]), np.array([4, 0, 2]), np.array([0.3, 0.2, 0.25])
+    bare = aipw.estimate_of_draws(values, index, propensity, np.zeros(10))
+    assert bare == lure.estimate(values, propensity, population=10)
+    cohorts = aipw.estimate_of_draws(
+        values, index, propensity, np.zeros(10), cohort=np.zeros(3, dtype=int), arrivals=[(0, 10)]
+    )
+    assert (cohorts.value, cohorts.low) == pytest.approx((bare.value, bare.low))
+    known = np.arange(10.0)
+    exact = aipw.estimate_of_draws(known[index], index, propensity, known)
+    assert (exact.value, exact.low, exact.high) == pytest.approx((4.5, 4.5, 4.5))
+
+
 def test_a_tuned_power_is_no_worse_than_either_end_with_useless_guesses() -> None:
     rng = np.random.default_rng(6)
     right, noise = (rng.random(3_000) < 0.7).astype(float), rng.random(3_000)
@@ -208,6 +232,7 @@ def test_overlap_tells_good_weak_and_impossible_draws_apart() -> None:
         ),
         (lambda: aipw.estimate(Y, SEEN.astype(int), PI, F), "boolean"),
         (lambda: aipw.estimate(Y, SEEN, PI * 0, F), "row 0: inclusion"),
+        (lambda: aipw.estimate_of_draws(Y[:1], np.array([8]), PI[:1], F), "positions among 8 guesses"),
         (lambda: horvitz_thompson.hajek(np.empty(0), np.empty(0), population=1), "at least one"),
         (lambda: horvitz_thompson.horvitz_thompson(Y, PI, population=7), "cannot hold 8"),
         (lambda: prediction_powered.estimate(Y, F, np.empty(0)), "at least one"),
