@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from sampling import hand_over, surrogate
 from sampling.batch_rules.candidates import Candidates, Parameters
-from sampling.batch_rules.registry import find
+from sampling.batch_rules.registry import RULES, find
 from sampling.models import QueuePolicy
 from sampling.strategies import registry
-from sampling.strategies.inputs import Inputs
+from sampling.strategies.inputs import NEEDS, Inputs
 from tests.bench.label_curves.state import Arm, State
 
 
@@ -76,7 +76,7 @@ def _random(state: State) -> NDArray[np.int64]:
     return np.random.default_rng(state.seed).choice(state.unlabelled, state.size, replace=False)
 
 
-MADE_OF: Final[Mapping[str, tuple[str, str]]] = {
+_NAMED: Final[Mapping[str, tuple[str, str]]] = {
     "stochastic margin": ("stochastic", "margin"),
     "margin, top k": ("top_k", "margin"),
     "margin, cluster quotas": ("cluster_quotas", "margin"),
@@ -97,7 +97,26 @@ MADE_OF: Final[Mapping[str, tuple[str, str]]] = {
     "k-center, cold": ("k_center_cold", "margin"),
     "probability coverage": ("probability_coverage", "margin"),
 }
-"""Batch rule and score by arm: every rule but the uniform one, and every score of one class of several but it; cold rules read none."""
+
+
+def _made_of() -> dict[str, tuple[str, str]]:
+    """Every rule but the uniform one, and every score of one class of several but it; new ones get their registry name."""
+    rules = {rule for rule, _ in _NAMED.values()} | {"uniform"}
+    scores = {score for _, score in _NAMED.values()} | {"uniform"}
+    of_classes = [
+        name
+        for name in registry.fitting("single_choice", frozenset(NEEDS))
+        if not registry.STRATEGIES[name].kinds and name not in scores
+    ]
+    return {
+        **_NAMED,
+        **{f"margin, {rule}": (rule, "margin") for rule in RULES if rule not in rules},
+        **{f"{score}, stochastic": ("stochastic", score) for score in of_classes},
+    }
+
+
+MADE_OF: Final[Mapping[str, tuple[str, str]]] = _made_of()
+"""Batch rule and score by arm. Cold rules read no score."""
 ARMS: Final[Mapping[str, Arm]] = {
     "random": _random,
     "default policy": default_policy(),
