@@ -31,11 +31,11 @@ check: $(VENV)/.installed-dev ## lint, format, types, import contracts, migratio
 	$(PY) manage.py spectacular --validate --fail-on-warn --file $(VENV)/openapi.yaml
 	diff -u docs/openapi.yaml $(VENV)/openapi.yaml
 
-bench-labels: $(VENV)/.installed-bench ## learning curves of our rules and of peers (DATA=directory of *.csv.gz)
-	@$(PY) -W ignore -m tests.bench.label_curves $(if $(DATA),--data $(DATA))
+bench-labels: $(VENV)/.installed-bench ## learning curves beside peers (DATA=directory of *.csv.gz, ARGS="--arms all")
+	@$(PY) -W ignore -m tests.bench.label_curves $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-bench: $(VENV)/.installed-dev ## run the benchmarks, write var/bench.json
-	@$(PY) -m tests.bench
+bench: $(VENV)/.installed-bench ## run the benchmarks, write var/bench.json
+	@$(PY) -m tests.bench $(ARGS)
 
 stop: $(VENV)/.installed ## stop the embedded PostgreSQL and Redis, those of the tests too
 	@$(PY) manage.py engines stop

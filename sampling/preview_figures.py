@@ -38,7 +38,7 @@ def chances(propensity: NDArray[np.float64], drawable: int) -> list[int]:
     -------
     Five counts: below 1/10, up to 1, up to 10, up to 100, above.
 
-    >>> chances(np.array([0.001, 0.5, np.nan]), 100)
+    >>> chances(np.array([0.002, 0.5, np.nan]), 100)
     [0, 1, 0, 1, 0]
     """
     remaining = drawable - np.arange(len(propensity))

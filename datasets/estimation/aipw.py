@@ -1,8 +1,12 @@
 """AIPW (active inference): the model's own guess for every item, corrected by the observed ones."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.estimation import lure
 from datasets.estimation.interval import MeanEstimate, finite_column, normal_interval, probability_column
 
 
@@ -70,6 +74,65 @@ def estimate(
     bracket = known + power * control
     error = float(bracket.std()) / population**0.5
     return normal_interval(float(bracket.mean()), error, int(observed.sum()), confidence=confidence)
+
+
+def estimate_of_draws(
+    values: NDArray[np.floating],
+    index: NDArray[np.integer],
+    propensity: NDArray[np.floating],
+    guesses: NDArray[np.floating],
+    *,
+    cohort: NDArray[np.integer] | None = None,
+    arrivals: Sequence[tuple[int, int]] = (),
+    confidence: float = 0.95,
+) -> MeanEstimate:
+    """Estimate a population mean from draws without replacement, with a guess for every item as control variate.
+
+        theta = (1 / N) sum_i f_i + LURE of (y_m - f_m)
+
+    Parameters
+    ----------
+    values
+        Shape (M,), in draw order: outcomes y_m.
+    index
+        Shape (M,): positions of the drawn items among all N.
+    propensity
+        Shape (M,): q_m, the probability of the drawn item among those left at its draw.
+    guesses
+        Shape (N,): f_i, from a model that was not trained on these outcomes.
+    cohort, arrivals
+        As in `lure.estimate_of_rounds`, for a pool that grew between the draws; without them it was whole from the start.
+
+    Returns
+    -------
+    The estimate: unbiased whatever the guesses; they sharpen it where they are near the outcomes. The standard error is
+    that of LURE, since the mean of the guesses is known.
+
+    Raises
+    ------
+    ValueError
+        As LURE, or naming the first guess that is not finite, or for a position that is none.
+
+    >>> right, f = np.array([1.0, 0.0]), np.array([0.9, 0.1, 0.5, 0.7])
+    >>> round(estimate_of_draws(right, np.array([0, 1]), np.array([0.25, 1 / 3]), f).value, 6)
+    0.55
+
+    References
+    ----------
+    Kossen, Farquhar, Gal, Rainforth: Active Testing. ICML 2021 (LURE for evaluation); Zrnic, Candès: Active Statistical
+    Inference. ICML 2024 (sequential draws, guesses as control variate).
+    """
+    outcomes, says = finite_column("values", values), finite_column("guesses", guesses)
+    if len(index) and not 0 <= index.min() <= index.max() < len(says):
+        raise ValueError(f"index must hold positions among {len(says)} guesses")
+    rest = outcomes - says[index]
+    corrected = (
+        lure.estimate(rest, propensity, population=len(says), confidence=confidence)
+        if cohort is None
+        else lure.estimate_of_rounds(rest, propensity, cohort, arrivals, confidence=confidence)
+    )
+    mean = float(says.mean())
+    return replace(corrected, value=corrected.value + mean, low=corrected.low + mean, high=corrected.high + mean)
 
 
 def _least_variance(known: NDArray[np.float64], control: NDArray[np.float64]) -> float:

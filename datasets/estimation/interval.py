@@ -1,10 +1,11 @@
 """An estimate of a mean with its standard error and normal interval."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,27 @@ def normal_interval(value: float, standard_error: float, n: int, *, confidence: 
     >>> f"{estimate.low:.3f} {estimate.high:.3f}"
     '0.304 0.696'
     """
+    return _interval(value, standard_error, n, _upper(norm(), confidence))
+
+
+def student_interval(value: float, standard_error: float, n: int, *, confidence: float = 0.95) -> MeanEstimate:
+    """As `normal_interval` with the quantile of Student's t with n - 1 degrees of freedom; n = 1: all of the real line.
+
+    >>> estimate = student_interval(0.5, 0.1, 20)
+    >>> f"{estimate.low:.3f} {estimate.high:.3f}"
+    '0.291 0.709'
+    """
+    return _interval(value, standard_error, n, _upper(t(n - 1), confidence) if n > 1 else float("nan"))
+
+
+def _upper(distribution: Any, confidence: float) -> float:
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence must lie in (0, 1), not be {confidence}")
-    half_width = float(norm.ppf((1.0 + confidence) / 2.0)) * standard_error
+    return float(distribution.ppf((1.0 + confidence) / 2.0))
+
+
+def _interval(value: float, standard_error: float, n: int, quantile: float) -> MeanEstimate:
+    half_width = quantile * standard_error
     if np.isnan(half_width):
         half_width = float("inf")
     return MeanEstimate(value, standard_error, value - half_width, value + half_width, n)

@@ -6,38 +6,17 @@ under a directory of their own, web server, workers) and leave nothing running.
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.bench.machine import facts
+from tests.bench.page import page
 from tests.bench.result import Result
 
 MODULES = ("scores", "batches", "import_rate", "refill", "queue_cycles", "export_rate")
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-def _machine() -> dict[str, str | int | float]:
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.processor(),
-    )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "cpu": model,
-        "cores": os.cpu_count() or 0,
-        "memory_gib": round(memory, 1),
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
 
 
 def _run(name: str) -> list[Result]:
@@ -69,14 +48,19 @@ def _table(machine: dict[str, str | int | float], results: list[Result]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="which benchmarks (default: all)")
-    names = parser.parse_args().names or MODULES
-    machine = _machine()
+    parser.add_argument("--out", type=Path, help="also write a page, e.g. docs/measurements/bench.md")
+    options = parser.parse_args()
+    names = options.names or MODULES
+    machine = facts()
+    command = " ".join(["python -m tests.bench", *options.names])
     results = [result for name in names for result in _run(name)]
     target = ROOT / "var" / "bench.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(
         json.dumps({"machine": machine, "results": [asdict(result) for result in results]}, indent=2) + "\n"
     )
+    if options.out:
+        options.out.write_text(page(machine, results, command))
     print(_table(machine, results))
 
 

@@ -72,7 +72,7 @@ def _badge() -> list[Result]:
 def _skactiveml_badge(embeddings: NDArray[np.float32], predictions: NDArray[np.float32]) -> None:
     from skactiveml.pool import Badge  # noqa: PLC0415 - an extra
 
-    from tests.bench.label_curves.arms import stored_classifier  # noqa: PLC0415 - needs the extra
+    from tests.bench.label_curves.peers import stored_classifier  # noqa: PLC0415 - needs the extra
 
     rows = np.column_stack([embeddings.astype(np.float64), np.arange(len(embeddings))])
     labels = np.full(len(rows), np.nan)

@@ -1,16 +1,16 @@
 """`python -m tests.bench.estimators --out docs/measurements/estimators`: are the estimates right, and their intervals?
 
 A pool of handwritten digits (scikit-learn) and a model trained on some others. Its accuracy on the pool is known here and
-estimated by every estimator from labels that were drawn by each rule, thousands of times. With drift, half of the pool
-arrives after half of the draws, with its images blurred by noise, so that the accuracy changes.
+estimated by every estimator from labels that were drawn by each rule, as a refill draws them, thousands of times. With
+drift, half of the pool arrives after half of the draws, with its images blurred by noise, so that the accuracy changes.
 """
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,38 @@ from sklearn.linear_model import LogisticRegression
 from datasets.estimation import aipw, horvitz_thompson, lure, overlap, prediction_powered
 from datasets.estimation.interval import MeanEstimate
 from datasets.estimation.wilson import proportion_interval
-from sampling.selection import draw_batch, draw_top_k
+from sampling import pool_summary
+from sampling.batch_rules.candidates import Parameters
+from sampling.batch_rules.registry import find
+from sampling.selection import DEFAULT_BETA, DEFAULT_EPSILON
 from sampling.strategies import margin
+from tests.bench.estimators_report import NAIVE, Row, Setting, report
 
-TRAINED_ON, DRAWS = 120, 160
-RULES: Final = {
-    "stochastic, beta 1, epsilon 0.1": ("stochastic", 0.1, 1.0),
-    "stochastic, beta 6, epsilon 0.1": ("stochastic", 0.1, 6.0),
-    "mixed: beta 1, epsilon 0.5": ("stochastic", 0.5, 1.0),
-    "top-k, epsilon 0.1": ("top_k", 0.1, 0.0),
+TRAINED_ON, DRAWS, RESERVE = 120, 160, 0.1
+SAMPLES: Final = (8, 15, 30, 80, 160)
+"""Uniform draws of the comparison by their number."""
+
+Said: TypeAlias = tuple[str, MeanEstimate | None, str]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What labels are drawn by."""
+
+    rule: str
+    beta: float = 0.0
+    epsilon: float = DEFAULT_EPSILON
+
+
+DEFAULT: Final = f"stochastic, beta {DEFAULT_BETA:g}, epsilon {DEFAULT_EPSILON:g} (default)"
+RULES: Final[Mapping[str, Selection]] = {
+    "uniform": Selection("uniform", epsilon=0.0),
+    "stochastic, beta 1, epsilon 0.1": Selection("stochastic", 1.0, 0.1),
+    "stochastic, beta 6, epsilon 0.1": Selection("stochastic", 6.0, 0.1),
+    DEFAULT: Selection("stochastic", DEFAULT_BETA, DEFAULT_EPSILON),
+    "mixed: beta 1, epsilon 0.5": Selection("stochastic", 1.0, 0.5),
+    "top-k, epsilon 0.1": Selection("top_k", epsilon=0.1),
 }
-NAIVE = "naive mean of the labels"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,27 +70,15 @@ class Pool:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Labelled items in draw order."""
+    """Labelled items in draw order; `left`, `reserve_left`: items that were there at the draw, all and of the reserve."""
 
     index: NDArray[np.int64]
     propensity: NDArray[np.float64]
     left: NDArray[np.int64]
+    reserve_left: NDArray[np.int64]
     is_audit: NDArray[np.bool_]
+    in_reserve: NDArray[np.bool_]
     late_from: int
-
-
-@dataclass(frozen=True)
-class Row:
-    drift: bool
-    selection: str
-    estimator: str
-    repetitions: int
-    truth: float
-    bias: float | None
-    bias_error: float | None
-    coverage: float | None
-    width: float | None
-    note: str = ""
 
 
 def make_pool(rng: np.random.Generator, *, drifts: bool) -> Pool:
@@ -86,137 +95,166 @@ def make_pool(rng: np.random.Generator, *, drifts: bool) -> Pool:
     return Pool(probabilities, right, late if drifts else np.zeros(len(pool), dtype=bool))
 
 
-def draw(pool: Pool, rule: str, rng: np.random.Generator) -> Labels:
-    """Two rounds of half of the draws each; late items are there in the second only."""
+def draw(pool: Pool, selection: Selection, rng: np.random.Generator) -> Labels:
+    """Two refills of half of the draws each; late items are there in the second only."""
     scores = margin.informativeness(pool.probabilities)
-    in_reserve = rng.random(len(scores)) < 0.1
-    is_left = ~pool.arrives_late
-    pieces: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]] = []
+    # Without audit draws a reserve would have no chance at all.
+    in_reserve = rng.random(len(scores)) < (RESERVE if selection.epsilon else 0.0)
+    there, pieces = ~pool.arrives_late, []
     for _ in range(2):
-        there = np.flatnonzero(is_left)
-        size = DRAWS // 2
-        if rule == "uniform":
-            chosen = rng.choice(len(there), size, replace=False)
-            left = len(there) - np.arange(size)
-            pieces.append((there[chosen], 1.0 / left, left, np.zeros(size, dtype=bool)))
-        else:
-            kind, epsilon, beta = RULES[rule]
-            drawn = (
-                draw_top_k(scores[there], in_reserve[there], size=size, epsilon=epsilon, rng=rng)
-                if kind == "top_k"
-                else draw_batch(scores[there], in_reserve[there], size=size, beta=beta, epsilon=epsilon, rng=rng)
-            )
-            left = len(there) - np.arange(len(drawn.index))
-            pieces.append((there[drawn.index], drawn.propensity, left, drawn.is_audit))
-        is_left[pieces[-1][0]] = False
-        is_left |= pool.arrives_late
-        is_left[np.concatenate([piece[0] for piece in pieces])] = False
-    index, propensity, left, is_audit = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    return Labels(index, propensity, left, is_audit, len(pieces[0][0]))
+        items = np.flatnonzero(there)
+        batch = _refill(items, in_reserve[items], scores[items], selection, seed=int(rng.integers(2**62)))
+        before = np.arange(len(batch.item_ids))
+        audits_before: NDArray[np.int64] = np.cumsum(batch.is_audit) - batch.is_audit
+        audits_left = int(in_reserve[items].sum()) - audits_before
+        pieces.append((batch.item_ids, batch.propensity, len(items) - before, audits_left, batch.is_audit))
+        there |= pool.arrives_late
+        there[np.concatenate([piece[0] for piece in pieces])] = False
+    index, propensity, left, reserve_left, is_audit = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return Labels(index, propensity, left, reserve_left, is_audit, in_reserve, len(pieces[0][0]))
 
 
-def estimates(pool: Pool, labels: Labels, rng: np.random.Generator) -> Iterator[tuple[str, MeanEstimate | None, str]]:
+def _refill(
+    items: NDArray[np.int64],
+    in_reserve: NDArray[np.bool_],
+    scores: NDArray[np.float32],
+    selection: Selection,
+    *,
+    seed: int,
+) -> pool_summary.Batch:
+    """Summarise the pool and draw from the summary, as `sampling.services.scoring` does."""
+    rule, size, parameters = find(selection.rule), DRAWS // 2, Parameters(beta=selection.beta)
+    summary = pool_summary.summarise(
+        *(items, in_reserve, scores), rule=rule, size=size, seed=seed, parameters=parameters
+    )
+    return pool_summary.draw(
+        summary, rule=rule, size=size, epsilon=selection.epsilon, seed=seed, parameters=parameters,
+        complete=lambda candidates: candidates,
+    )  # fmt: skip
+
+
+def estimates(pool: Pool, labels: Labels) -> Iterator[Said]:
     """Each estimator's word on the accuracy over the whole pool, or why it has none."""
-    right, n = pool.is_right[labels.index], len(pool.is_right)
-    naive = right.mean()
-    yield NAIVE, MeanEstimate(naive, 0.0, naive, naive, len(right)), "no interval: it estimates something else"
-    said = overlap.diagnose(labels.propensity, labels.left)
+    right = pool.is_right[labels.index]
+    yield _naive(right)
+    yield from _of_draws(pool, labels, right)
+    if labels.is_audit.any():
+        yield from _of_audit(pool, labels, right)
+
+
+def _naive(right: NDArray[np.float64]) -> Said:
+    mean = float(right.mean())
+    return NAIVE, MeanEstimate(mean, 0.0, mean, mean, len(right)), "no interval: it estimates something else"
+
+
+def _of_draws(pool: Pool, labels: Labels, right: NDArray[np.float64]) -> Iterator[Said]:
+    said, n = overlap.diagnose(labels.propensity, labels.left), len(pool.is_right)
     if said.verdict == "not_estimable":
-        yield "LURE", None, said.reason
+        yield "LURE, AIPW by draw", None, said.reason
     elif pool.arrives_late.any():
         # Which population: all items that are there at the end, late ones included.
-        counts = [(0, int((~pool.arrives_late).sum())), (labels.late_from, int(pool.arrives_late.sum()))]
+        arrivals = _arrivals(pool.arrives_late, labels.late_from)
         cohort = pool.arrives_late[labels.index].astype(np.int64)
-        yield "LURE, growing pool", lure.estimate_of_rounds(right, labels.propensity, cohort, counts), said.verdict
+        yield "LURE, growing pool", lure.estimate_of_rounds(right, labels.propensity, cohort, arrivals), said.verdict
+        sharpened = aipw.estimate_of_draws(
+            right, labels.index, labels.propensity, pool.guess, cohort=cohort, arrivals=arrivals
+        )
+        yield "AIPW by draw, growing pool", sharpened, said.verdict
     else:
         yield "LURE", lure.estimate(right, labels.propensity, population=n), said.verdict
+        yield "AIPW by draw", aipw.estimate_of_draws(right, labels.index, labels.propensity, pool.guess), said.verdict
+
+
+def _of_audit(pool: Pool, labels: Labels, right: NDArray[np.float64]) -> Iterator[Said]:
     audit = labels.is_audit
-    if audit.any() and not pool.arrives_late.any():
-        mean = proportion_interval(int(right[audit].sum()), int(audit.sum()))
-        if mean.value is not None:
-            yield "audit slice, Wilson", MeanEstimate(mean.value, 0.0, mean.low, mean.high, mean.n), ""
-        others = np.setdiff1d(np.arange(n), labels.index[audit])
-        yield (
-            "audit slice, PPI++",
-            prediction_powered.estimate(right[audit], pool.guess[labels.index[audit]], pool.guess[others]),
-            "",
-        )
+    rows, outcomes = labels.index[audit], right[audit]
+    mean = proportion_interval(int(outcomes.sum()), len(outcomes))
+    note = ""
+    if pool.arrives_late.any():
+        # What arrived later had fewer draws in which to be chosen.
+        note = "early items had more chances"
+        late = pool.arrives_late[rows].astype(np.int64)
+        arrivals = _arrivals(pool.arrives_late[labels.in_reserve], int(audit[: labels.late_from].sum()))
+        if 0 < arrivals[1][0] < len(rows):
+            weighted = lure.estimate_of_rounds(outcomes, 1.0 / labels.reserve_left[audit], late, arrivals)
+            yield "audit slice, LURE by arrival", weighted, "population: the reserve, a tenth of the pool"
+    if mean.value is not None:
+        yield "audit slice, Wilson", MeanEstimate(mean.value, 0.0, mean.low, mean.high, mean.n), note
+    others = np.setdiff1d(np.arange(len(pool.is_right)), rows)
+    yield "audit slice, PPI++", prediction_powered.estimate(outcomes, pool.guess[rows], pool.guess[others]), note
 
 
-def independent(pool: Pool, rng: np.random.Generator) -> Iterator[tuple[str, MeanEstimate | None, str]]:
+def _arrivals(is_late: NDArray[np.bool_], late_from: int) -> list[tuple[int, int]]:
+    return [(0, int((~is_late).sum())), (late_from, int(is_late.sum()))]
+
+
+def independent(pool: Pool, rng: np.random.Generator) -> Iterator[Said]:
     """Independent inclusion with probability proportional to doubt, as the ask policy draws."""
     doubt = 1.0 - pool.guess
     chance = np.clip(0.8 * DRAWS * doubt / doubt.sum() + 0.2 * DRAWS / len(doubt), 0.0, 1.0)
     seen = rng.random(len(doubt)) < chance
     right, n = pool.is_right, len(doubt)
-    yield (
-        NAIVE,
-        MeanEstimate(right[seen].mean(), 0.0, 0.0, 0.0, int(seen.sum())),
-        "no interval: it estimates something else",
-    )
+    yield _naive(right[seen])
     yield "Horvitz-Thompson", horvitz_thompson.horvitz_thompson(right[seen], chance[seen], population=n), ""
     yield "Hájek", horvitz_thompson.hajek(right[seen], chance[seen], population=n), ""
     yield "AIPW", aipw.estimate(right, seen, chance, pool.guess), ""
     yield "AIPW, tuned power", aipw.estimate(right, seen, chance, pool.guess, power=None), ""
 
 
+def samples(pool: Pool, size: int, rng: np.random.Generator) -> Iterator[Said]:
+    """Estimates from a uniform sample: the default of PPI++ beside what tunes its power on the rows it is used for."""
+    chosen = rng.choice(len(pool.is_right), size, replace=False)
+    right, says, others = pool.is_right[chosen], pool.guess[chosen], np.delete(pool.guess, chosen)
+    mean = proportion_interval(int(right.sum()), size)
+    yield "Wilson", MeanEstimate(right.mean(), 0.0, mean.low, mean.high, size), ""
+    yield "PPI++", prediction_powered.estimate(right, says, others), ""
+    variance = (1 + size / len(others)) * np.concatenate([says, others]).var()
+    power = float(np.clip(np.cov(right, says, ddof=0)[0, 1] / variance, 0.0, 1.0))
+    textbook = prediction_powered.estimate(right, says, others, power=power, quantile="normal")
+    yield "PPI++, power tuned on the same rows, normal quantile", textbook, ""
+
+
 def simulate(repetitions: int, *, seed: int = 0) -> list[Row]:
     rows = []
     for drifts in (False, True):
         pool = make_pool(np.random.default_rng([seed, drifts]), drifts=drifts)
-        for rule in ("uniform", *RULES, "independent"):
-            rng = np.random.default_rng([seed, drifts, len(rule)])
-            found: dict[str, list[MeanEstimate]] = {}
-            verdicts: dict[str, list[str]] = {}
-            for _ in range(repetitions):
-                said = independent(pool, rng) if rule == "independent" else estimates(pool, draw(pool, rule, rng), rng)
-                for name, estimate, note in said:
-                    verdicts.setdefault(name, []).append(note)
-                    found.setdefault(name, []).extend([estimate] if estimate else [])
-            rows += [
-                _row(drifts, rule, name, found[name], pool.is_right.mean(), _note(verdicts[name])) for name in found
-            ]
+        for number, (name, selection) in enumerate(RULES.items()):
+            rng = np.random.default_rng([seed, drifts, number])
+            runs = (estimates(pool, draw(pool, selection, rng)) for _ in range(repetitions))
+            rows += _rows(runs, "with drift" if drifts else "without drift", name, float(pool.is_right.mean()))
+        rng = np.random.default_rng([seed, drifts, len(RULES)])
+        runs = (independent(pool, rng) for _ in range(repetitions))
+        rows += _rows(runs, "with drift" if drifts else "without drift", "independent", float(pool.is_right.mean()))
+    pool = make_pool(np.random.default_rng([seed, 0]), drifts=False)
+    for size in SAMPLES:
+        rng = np.random.default_rng([seed, 2, size])
+        runs = (samples(pool, size, rng) for _ in range(repetitions))
+        rows += _rows(runs, "by size", f"{size} uniform draws", float(pool.is_right.mean()))
     return rows
 
 
-def _note(notes: list[str]) -> str:
-    """How often the overlap was found good, or the one thing that was said each time."""
-    if {"good", "weak"} & set(notes):
-        return f"overlap good in {100 * notes.count('good') / len(notes):.0f}% of the repetitions"
-    return notes[-1]
+def _rows(runs: Iterator[Iterator[Said]], setting: Setting, selection: str, truth: float) -> list[Row]:
+    found: dict[str, list[MeanEstimate]] = {}
+    notes: dict[str, list[str]] = {}
+    for run in runs:
+        for name, estimate, note in run:
+            notes.setdefault(name, []).append(note)
+            found.setdefault(name, []).extend([estimate] if estimate else [])
+    return [_row(setting, selection, name, found[name], truth, notes[name]) for name in found]
 
 
-def _row(drifts: bool, rule: str, name: str, found: list[MeanEstimate], truth: float, note: str) -> Row:
+def _row(setting: Setting, selection: str, name: str, found: list[MeanEstimate], truth: float, notes: list[str]) -> Row:
+    share_good = notes.count("good") / len(notes) if {"good", "weak"} & set(notes) else None
+    note = "" if share_good is not None else notes[-1]
     if not found:
-        return Row(drifts, rule, name, 0, truth, None, None, None, None, note)
+        return Row(setting, selection, name, 0, truth, None, None, None, None, share_good, note)
     values = np.array([each.value for each in found])
-    error = float(values.std(ddof=1) / len(values) ** 0.5)
+    bias, error = float(values.mean() - truth), float(values.std(ddof=1) / len(values) ** 0.5)
     if name == NAIVE:
-        return Row(drifts, rule, name, len(found), truth, float(values.mean() - truth), error, None, None, note)
+        return Row(setting, selection, name, len(found), truth, bias, error, None, None, share_good, note)
     covered = float(np.mean([each.low <= truth <= each.high for each in found]))
     width = float(np.mean([each.high - each.low for each in found]))
-    return Row(drifts, rule, name, len(found), truth, float(values.mean() - truth), error, covered, width, note)
-
-
-def report(rows: list[Row], command: str) -> str:
-    lines = [
-        "# Estimates from actively drawn labels: bias and coverage", "",
-        f"    {command}", "",
-        f"Handwritten digits (scikit-learn), a logistic regression trained on {TRAINED_ON} of them, the rest is the pool; about {DRAWS} labels in two",
-        "rounds. Truth is the model's accuracy on the whole pool. Bias in points with its standard error; coverage and mean",
-        "width of the 95% interval. With drift half of the pool arrives, noisier, between the rounds.", "",
-    ]  # fmt: skip
-    for drifts in (False, True):
-        part = [row for row in rows if row.drift == drifts]
-        lines += [f"## {'With' if drifts else 'Without'} drift (truth {part[0].truth:.4f})", ""]
-        lines += ["| selection | estimator | bias, points | coverage | width | |", "|---|---|---:|---:|---:|---|"]
-        for row in part:
-            bias = "-" if row.bias is None else f"{100 * row.bias:+.2f} ± {100 * (row.bias_error or 0):.2f}"
-            coverage = "-" if row.coverage is None else f"{100 * row.coverage:.1f}%"
-            width = "-" if row.width is None else f"{row.width:.3f}"
-            lines.append(f"| {row.selection} | {row.estimator} | {bias} | {coverage} | {width} | {row.note} |")
-        lines.append("")
-    return "\n".join(lines)
+    return Row(setting, selection, name, len(found), truth, bias, error, covered, width, share_good, note)
 
 
 def main() -> None:
@@ -226,7 +264,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = simulate(options.repetitions)
     command = f"python -m tests.bench.estimators --repetitions {options.repetitions} --out {options.out}"
-    page = report(rows, command)
+    page = report(rows, command, default=DEFAULT, trained_on=TRAINED_ON, draws=DRAWS)
     options.out.with_suffix(".md").write_text(page)
     options.out.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     print(page)

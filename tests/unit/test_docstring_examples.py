@@ -1,68 +1,35 @@
-"""The examples in the docstrings of pure modules are executed."""
+"""The examples in docstrings are executed, wherever they are."""
 
 import doctest
-from types import ModuleType
+from importlib import import_module
+from pathlib import Path
+from typing import Final
 
 import pytest
 
-from datasets.estimation import wilson
-from feedbackproject import simulation_report
-from labeling import calibration, probability, schema, splitting
-from labeling.schema import confidences
-from sampling import selection
-from sampling.strategies import (
-    bald,
-    committee_blocks,
-    consensus_entropy,
-    entropy,
-    expected_model_change,
-    kl_disagreement,
-    least_confidence,
-    margin,
-    multi_label_entropy,
-    preference_probability,
-    regression_variance,
-    sequence_confidence,
-    uniform,
-    vote_entropy,
-)
-from sampling.strategies import registry as strategies
-from training import evaluation, gates, retraining
-from training.trainers import registry
-
-MODULES = [
-    probability,
-    schema,
-    confidences,
-    splitting,
-    wilson,
-    selection,
-    entropy,
-    least_confidence,
-    margin,
-    uniform,
-    vote_entropy,
-    consensus_entropy,
-    kl_disagreement,
-    bald,
-    committee_blocks,
-    expected_model_change,
-    preference_probability,
-    multi_label_entropy,
-    regression_variance,
-    sequence_confidence,
-    strategies,
-    gates,
-    retraining,
-    evaluation,
-    calibration,
-    registry,
-    simulation_report,
-]
+ROOT: Final = Path(__file__).resolve().parents[2]
+PACKAGES: Final = ("feedbackproject", "labeling", "sampling", "training", "datasets", "tests/bench", "scripts")
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_examples_give_what_they_show(module: ModuleType) -> None:
-    results = doctest.testmod(module)
+def modules_with_examples() -> list[str]:
+    """Every module of ours whose source has a prompt in it."""
+    paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths if ">>> " in path.read_text()]
+    return [name.removesuffix(".__init__") for name in names]
+
+
+@pytest.mark.parametrize("name", modules_with_examples())
+def test_examples_give_what_they_show(name: str) -> None:
+    results = doctest.testmod(import_module(name))
     assert results.attempted > 0
     assert results.failed == 0
+
+
+def test_examples_are_looked_for_everywhere() -> None:
+    found = modules_with_examples()
+    assert {
+        "sampling.selection",
+        "datasets.estimation.aipw",
+        "labeling.schema",
+        "tests.bench.label_curves.curve",
+    } <= set(found)

@@ -1,181 +1,43 @@
-"""How the next batch is chosen: by the product's own code, by random, and by peers."""
+"""All arms by name, and the groups that a run may ask for."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
-import numpy as np
-from modAL.uncertainty import entropy_sampling, margin_sampling, uncertainty_sampling
-from numpy.typing import NDArray
-from skactiveml.base import SkactivemlClassifier
-from skactiveml.pool import Badge, CoreSet, Falcun, TypiClust, UncertaintySampling
-from small_text import BreakingTies
+from tests.bench.label_curves import ours, peers
+from tests.bench.label_curves.names import DEFAULT, RANDOM, hand_over_arm, hand_over_of
+from tests.bench.label_curves.state import Arm
 
-from sampling import hand_over
-from sampling.batch_rules.candidates import Candidates, Parameters
-from sampling.batch_rules.registry import find
-from sampling.models import QueuePolicy
-from sampling.strategies import entropy, least_confidence, margin
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """What an arm may look at: everything but the labels of the pool it has not asked for."""
-
-    probabilities: NDArray[np.float32]
-    geometry: NDArray[np.float32]
-    labelled: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    unlabelled: NDArray[np.int64]
-    classes: int
-    size: int
-    seed: int
-
-
-Arm = Callable[[State], NDArray[np.int64]]
-
-_SCORES: Final = {
-    "margin": margin.informativeness,
-    "entropy": entropy.informativeness,
-    "least confidence": least_confidence.informativeness,
-}
-
-
-def _ours(rule: str, *, score: str = "margin", beta: float = 12.0) -> Arm:
-    """One of the product's batch rules, as a refill without audit share calls it."""
-
-    def choose(state: State) -> NDArray[np.int64]:
-        found = find(rule)
-        rows = state.unlabelled
-        candidates = Candidates(
-            rows,
-            informativeness=None if found.is_cold_start else _SCORES[score](state.probabilities[rows]),
-            embeddings=state.geometry[rows],
-            predictions=state.probabilities[rows],
-            labelled=state.geometry[state.labelled],
-        )
-        chosen = found.choose(candidates, size=state.size, seed=state.seed, parameters=Parameters(beta=beta))
-        return rows[chosen.index]
-
-    return choose
-
-
-def _after_cold_start(arm: Arm, labels_per_class: int) -> Arm:
-    cold = _ours("typicality")
-
-    def choose(state: State) -> NDArray[np.int64]:
-        counts = {
-            str(label): int(count) for label, count in zip(*np.unique(state.labels, return_counts=True), strict=True)
-        }
-        said = hand_over.decide(counts, classes=state.classes, labels_per_class=labels_per_class, has_scores=True)
-        return (arm if said.is_done else cold)(state)
-
-    return choose
-
-
-def _default() -> Arm:
-    """What a project has whose policy nobody touched."""
-    policy = QueuePolicy()
-    return _after_cold_start(_ours(policy.batch_rule, beta=policy.beta), policy.hand_over_labels_per_class)
-
-
-def _random(state: State) -> NDArray[np.int64]:
-    return np.random.default_rng(state.seed).choice(state.unlabelled, state.size, replace=False)
-
-
-class _Said:
-    """A fitted classifier as far as modAL and small-text are concerned."""
-
-    def predict_proba(self, rows: Any) -> Any:
-        return rows
-
-
-def _modal(query: Callable[..., Any]) -> Arm:
-    def choose(state: State) -> NDArray[np.int64]:
-        found = query(_Said(), state.probabilities[state.unlabelled], n_instances=state.size)
-        places = found[0] if isinstance(found, tuple) else found
-        return state.unlabelled[np.asarray(places, dtype=np.int64)]
-
-    return choose
-
-
-class _Stored(SkactivemlClassifier):  # type: ignore[misc]  # untyped package
-    """Answers with given probabilities: rows of X are the geometry followed by the position in the pool."""
-
-    def __init__(self, probabilities: Any = None, classes: Any = None) -> None:
-        super().__init__(classes=classes)
-        self.probabilities = probabilities
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        self.classes_ = np.arange(self.probabilities.shape[1])
-        return self
-
-    def predict_proba(self, X: Any) -> Any:
-        return self.probabilities[X[:, -1].astype(int)]
-
-    def predict(self, X: Any) -> Any:
-        return self.predict_proba(X).argmax(axis=1)
-
-
-def stored_classifier(probabilities: NDArray[np.float64]) -> Any:
-    """A fitted classifier that answers with these probabilities: rows end with their position."""
-    classifier = _Stored(probabilities, list(range(probabilities.shape[1])))
-    classifier.fit(None, None)
-    return classifier
-
-
-def _skactiveml(make: Callable[[int], Any], *, needs_model: bool) -> Arm:
-    def choose(state: State) -> NDArray[np.int64]:
-        n = len(state.geometry)
-        y = np.full(n, np.nan)
-        y[state.labelled] = state.labels
-        strategy = make(state.seed % 2**31)
-        options: dict[str, Any] = {"X": state.geometry.astype(np.float64), "y": y, "batch_size": state.size}
-        if needs_model:
-            options["X"] = np.column_stack([options["X"], np.arange(n)])
-            options |= {
-                "clf": stored_classifier(state.probabilities.astype(np.float64)),
-                "fit_clf": False,
-            }
-        return np.asarray(strategy.query(**options), dtype=np.int64)
-
-    return choose
-
-
-def _small_text(strategy: Any) -> Arm:
-    def choose(state: State) -> NDArray[np.int64]:
-        np.random.seed(state.seed % 2**32)  # noqa: NPY002 - what the package draws from
-        places = strategy.query(
-            _Said(), state.probabilities, state.unlabelled, state.labelled, state.labels, n=state.size
-        )
-        return np.asarray(places, dtype=np.int64)
-
-    return choose
-
-
-ARMS: Final[Mapping[str, Arm]] = {
-    "random": _random,
-    "default policy": _default(),
-    "stochastic margin": _ours("stochastic"),
-    "margin, top k": _ours("top_k"),
-    "margin, cluster quotas": _ours("cluster_quotas"),
-    "margin, stochastic clusters": _ours("stochastic_clusters"),
-    "BADGE": _ours("badge"),
-    "entropy, stochastic": _ours("stochastic", score="entropy"),
-    "typicality": _ours("typicality"),
-}
-FOLLOWED_TO_THE_END: Final = frozenset({"random", "default policy"})
-"""The arms whose labels to a score are compared: beyond the budget in growing batches, until the pool is used up."""
-PEERS: Final[Mapping[str, Arm]] = {
-    "modAL margin": _modal(margin_sampling),
-    "modAL entropy": _modal(entropy_sampling),
-    "modAL least confidence": _modal(uncertainty_sampling),
-    "scikit-activeml margin": _skactiveml(
-        lambda seed: UncertaintySampling(method="margin_sampling", random_state=seed), needs_model=True
+ARMS: Final[Mapping[str, Arm]] = {**ours.ARMS, **peers.PEERS}
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    # Without those that take minutes a run where classes are many.
+    "quick": (
+        *(RANDOM, DEFAULT, "stochastic margin", "margin, top k", "margin, stochastic clusters"),
+        *("modAL margin", "modAL entropy", "scikit-activeml Falcun", "small-text BreakingTies"),
     ),
-    "scikit-activeml Badge": _skactiveml(lambda seed: Badge(random_state=seed), needs_model=True),
-    "scikit-activeml Falcun": _skactiveml(lambda seed: Falcun(random_state=seed), needs_model=True),
-    "scikit-activeml TypiClust": _skactiveml(lambda seed: TypiClust(random_state=seed), needs_model=False),
-    "small-text BreakingTies": _small_text(BreakingTies()),
-    "scikit-activeml CoreSet": _skactiveml(lambda seed: CoreSet(random_state=seed), needs_model=False),
+    "default": (
+        *(RANDOM, DEFAULT, "stochastic margin", "margin, top k", "margin, cluster quotas"),
+        *("margin, stochastic clusters", "BADGE", "entropy, stochastic", "typicality"),
+        *peers.PEERS,
+    ),
+    "all": tuple(ARMS),
 }
+FOLLOWED_TO_THE_END: Final = frozenset({DEFAULT, RANDOM})
+"""The arms whose labels to a score are compared: beyond the budget in growing batches, until the pool is used up."""
+
+
+def find(name: str) -> Arm:
+    """The arm of that name; ValueError for none."""
+    if (labels_per_class := hand_over_of(name)) is not None:
+        return ours.default_policy(labels_per_class)
+    if name not in ARMS:
+        raise ValueError(f"there is no arm {name!r}; there are: {'; '.join([*GROUPS, *ARMS])}")
+    return ARMS[name]
+
+
+def expanded(wanted: Iterable[str], hand_overs: Sequence[int] = ()) -> list[str]:
+    """Names and groups -> names, each once; ValueError for an unknown one."""
+    names = [name for each in wanted for name in GROUPS.get(each, (each,))]
+    names = list(dict.fromkeys([*names, *(hand_over_arm(number) for number in hand_overs)]))
+    for name in names:
+        find(name)
+    return names

@@ -3,9 +3,11 @@
 import csv
 import gzip
 import hashlib
+import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,22 +18,32 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import StandardScaler, normalize
 
 LARGEST_POOL: Final = 20_000
+SMALLEST_POOL: Final = 12
+MOST_CLASSES: Final = 1_000
 TEST_SHARE: Final = 0.25
 IMBALANCED: Final = 0.8
 """With one class beyond this share the score is macro-F1, as accuracy would hide the others."""
 BUNDLED: Final = ("digits", "breast_cancer")
 _DIMENSIONS: Final = 64
+_LONGEST_FIELD: Final = 1 << 30
+_MOST_WEIGHTS: Final = 20_000_000
+"""Features times classes of the evaluated model: beyond, the rarest words are left out."""
 
-Table = csr_matrix | NDArray[np.float64]
+Table: TypeAlias = csr_matrix | NDArray[np.float64]
+Row: TypeAlias = tuple[str, str]
 
 
 class DataError(Exception):
-    """A file cannot be read; the message names it and the line."""
+    """A data set cannot be read; the message names the file, and the line where it is one."""
 
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """x, y: the pool, (n, features) and (n,) class positions. `geometry` (n, d): what tells items apart for the rules."""
+    """x, y: the pool, (n, features) and (n,) class positions. `geometry` (n, d): what tells items apart for the rules.
+
+    skipped
+        Rows of the files without a text or a label.
+    """
 
     name: str
     x: Table
@@ -41,6 +53,7 @@ class DataSet:
     geometry: NDArray[np.float32]
     classes: int
     digest: str
+    skipped: int = 0
 
     @property
     def uses_macro_f1(self) -> bool:
@@ -48,60 +61,104 @@ class DataSet:
 
 
 def names(directory: Path | None) -> list[str]:
-    """The data sets of a directory of *.csv.gz (`a_train` and `a_test` are one), then the bundled ones."""
-    found = sorted(path.name.removesuffix(".csv.gz") for path in directory.glob("*.csv.gz")) if directory else []
-    pools = [name for name in found if not (name.endswith("_test") and name.removesuffix("_test") + "_train" in found)]
-    return [*(name.removesuffix("_train") for name in pools), *BUNDLED]
+    """The data sets of a directory of *.csv.gz (`a_train` and `a_test` are one), then the bundled ones.
+
+    DataError if there is no such directory, or nothing in it to read.
+    """
+    if directory is None:
+        return list(BUNDLED)
+    if not directory.is_dir():
+        raise DataError(f"{directory} is no directory")
+    files = {path.name.removesuffix(".csv.gz") for path in directory.glob("*.csv.gz")}
+    if not files:
+        raise DataError(f"{directory} holds no *.csv.gz file")
+    pairs = {name.removesuffix("_train") for name in files if _is_pair(name.removesuffix("_train"), files)}
+    found = sorted({*pairs, *files} - {f"{pair}{end}" for pair in pairs for end in ("_train", "_test")})
+    return [*found, *(name for name in BUNDLED if name not in found)]
+
+
+def _is_pair(name: str, files: set[str]) -> bool:
+    """Whether a_train and a_test are there, and nothing else is called a."""
+    return {f"{name}_train", f"{name}_test"} <= files and name not in files
 
 
 def read(name: str, directory: Path | None) -> DataSet:
     """Read a data set; DataError for a file that is none."""
-    if directory and (pair := directory / f"{name}_train.csv.gz").exists():
-        other = directory / f"{name}_test.csv.gz"
-        if other.exists():
-            return _of_texts(name, _rows(pair), _rows(other))
-        return _of_texts(name, *_split(_rows(pair)))
-    if directory and (single := directory / f"{name}.csv.gz").exists():
-        return _of_texts(name, *_split(_rows(single)))
+    single, pool, test = (directory and directory / f"{name}{end}.csv.gz" for end in ("", "_train", "_test"))
+    if single and single.exists():
+        rows, skipped = _rows(single)
+        return _of_texts(name, *_split(rows), skipped)
+    if pool and test and pool.exists() and test.exists():
+        (rows, skipped), (others, skipped_too) = _rows(pool), _rows(test)
+        return _of_texts(name, rows, others, skipped + skipped_too)
     if name in BUNDLED:
         return _of_numbers(name)
-    raise DataError(f"there is no data set {name!r}")
+    raise DataError(f"there is no data set {name!r}; there are: {', '.join(names(directory))}")
 
 
-def _rows(path: Path) -> list[tuple[str, str]]:
+def _rows(path: Path) -> tuple[list[Row], int]:
+    """Rows with a text and a label, and how many had not both."""
+    csv.field_size_limit(_LONGEST_FIELD)
+    rows, skipped = [], 0
     try:
-        with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if not {"text", "label"} <= set(reader.fieldnames or ()):
-                raise DataError(f"{path.name}: line 1: the columns text and label are needed")
-            rows = []
+        # utf-8-sig: spreadsheets begin UTF-8 files with a byte order mark.
+        with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            columns = [column.strip().lower() for column in next(reader, [])]
+            if not {"text", "label"} <= set(columns):
+                said = ", ".join(columns) or "none"
+                raise DataError(f"{path.name}: line 1: the columns text and label are needed; there are: {said}")
+            places = columns.index("text"), columns.index("label")
             for row in reader:
-                if not row["text"] or not row["label"]:
-                    raise DataError(f"{path.name}: line {reader.line_num}: text or label is missing")
-                rows.append((row["text"], row["label"]))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+                text, label = (row[place].strip() if place < len(row) else "" for place in places)
+                if text and label:
+                    rows.append((text, label))
+                else:
+                    skipped += bool(row)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path.name}: the text is not UTF-8 ({error.reason})") from error
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
         raise DataError(f"{path.name}: {error}") from error
-    if len({label for _, label in rows}) < 2:
-        raise DataError(f"{path.name}: at least two classes are needed")
-    return rows
+    return rows, skipped
 
 
-def _split(rows: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+def _split(rows: list[Row]) -> tuple[list[Row], list[Row]]:
     order = np.random.default_rng(0).permutation(len(rows))
     cut = int(TEST_SHARE * len(rows))
     return [rows[i] for i in order[cut:]], [rows[i] for i in order[:cut]]
 
 
-def _of_texts(name: str, pool: list[tuple[str, str]], test: list[tuple[str, str]]) -> DataSet:
+def _of_texts(name: str, pool: list[Row], test: list[Row], skipped: int) -> DataSet:
     if len(pool) > LARGEST_POOL:
         pool = [pool[i] for i in np.random.default_rng(0).permutation(len(pool))[:LARGEST_POOL]]
     classes = {label: place for place, label in enumerate(sorted({label for _, label in pool + test}))}
-    words = TfidfVectorizer(ngram_range=(1, 2))
-    x, test_x = words.fit_transform([text for text, _ in pool]), words.transform([text for text, _ in test])
-    reduced = TruncatedSVD(min(_DIMENSIONS, min(x.shape) - 1), random_state=0).fit_transform(x)
+    _check(name, pool, test, len(classes))
+    words = TfidfVectorizer(ngram_range=(1, 2), max_features=_MOST_WEIGHTS // len(classes))
+    try:
+        x, test_x = words.fit_transform([text for text, _ in pool]), words.transform([text for text, _ in test])
+    except ValueError as error:
+        raise DataError(f"{name}: no text holds a word of two letters ({error})") from error
     digest = hashlib.sha256(repr((pool, test)).encode()).hexdigest()
     y, test_y = (np.array([classes[label] for _, label in part], dtype=np.int64) for part in (pool, test))
-    return DataSet(name, x, y, test_x, test_y, normalize(reduced).astype(np.float32), len(classes), digest)
+    return DataSet(name, x, y, test_x, test_y, _geometry(x), len(classes), digest, skipped)
+
+
+def _geometry(x: csr_matrix) -> NDArray[np.float32]:
+    width = min(_DIMENSIONS, min(x.shape) - 1)
+    reduced = TruncatedSVD(width, random_state=0).fit_transform(x) if width > 0 else x.toarray()
+    vectors: NDArray[np.float32] = normalize(reduced).astype(np.float32)
+    return vectors
+
+
+def _check(name: str, pool: list[Row], test: list[Row], classes: int) -> None:
+    """Refuse what no curve can be drawn of."""
+    if len(pool) < SMALLEST_POOL or not test:
+        raise DataError(f"{name}: {len(pool)} rows to choose from and {len(test)} to test on are too few")
+    counts = Counter(label for _, label in pool)
+    if len(counts) < 2:
+        raise DataError(f"{name}: at least two classes are needed among the rows to choose from")
+    if classes > MOST_CLASSES or 2 * len(counts) > len(pool):
+        raise DataError(f"{name}: {classes:,} classes of {len(pool):,} rows are too many; is `label` the right column?")
 
 
 def _of_numbers(name: str) -> DataSet:

@@ -1,11 +1,13 @@
 """Learning curves as SVG files."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import altair as alt
 import vl_convert
 
 from tests.bench.label_curves.curve import mean_curve, within
+from tests.bench.label_curves.runs import About, Result
 
 _MOST_POINTS: Final = 45
 _SHOWN: Final = {
@@ -17,18 +19,18 @@ _SHOWN: Final = {
 }
 
 
-def draw(results: list[dict[str, Any]], name: str) -> str:
-    """The mean curves of the default policy, random and the best known peers on one data set, up to the budget."""
-    rows, shown = [], []
-    for result in results:
-        if result["name"] == name and result["arm"] in _SHOWN:
-            shown.append(result["arm"])
-            points = within(mean_curve(result["curves"]), result["budget"])
-            step = -(-len(points) // _MOST_POINTS)
-            rows += [
-                {"arm": result["arm"], "labels": labels, "score": round(score, 4)} for labels, score in points[::step]
-            ]
-    shown.sort(key=list(_SHOWN).index)
+def draw(results: Sequence[Result], about: About) -> str:
+    """The mean curves up to the budget of the default policy, random and the best known peers; of others if none ran."""
+    here = [result for result in results if result.case == about.case]
+    chosen = [result for result in here if result.arm in _SHOWN] or here[: len(_SHOWN)]
+    chosen.sort(key=lambda result: list(_SHOWN).index(result.arm) if result.arm in _SHOWN else 0)
+    rows = []
+    for result in chosen:
+        points = within(mean_curve(result.curves), about.budget)
+        step = -(-len(points) // _MOST_POINTS)
+        rows += [{"arm": result.arm, "labels": labels, "score": round(score, 4)} for labels, score in points[::step]]
+    colours = dict(zip((result.arm for result in chosen), _SHOWN.values(), strict=False)) | _SHOWN
+    shown = [result.arm for result in chosen]
     chart = (
         alt.Chart(alt.InlineData(values=rows), width=640, height=280, background="#ffffff")
         .mark_line(strokeWidth=2)
@@ -37,7 +39,7 @@ def draw(results: list[dict[str, Any]], name: str) -> str:
             y=alt.Y("score:Q", title="Score", scale=alt.Scale(zero=False)),
             color=alt.Color(
                 "arm:N",
-                scale=alt.Scale(domain=shown, range=[_SHOWN[arm] for arm in shown]),
+                scale=alt.Scale(domain=shown, range=[colours[arm] for arm in shown]),
                 legend=alt.Legend(title=None, orient="top"),
             ),
         )

@@ -9,12 +9,14 @@ import pytest
 from tests.bench.label_curves import data
 
 
-def _write(path: Path, rows: list[tuple[str, str]], *, header: str = "text,label") -> None:
-    with gzip.open(path, "wt", encoding="utf-8") as file:
-        file.write("\n".join([header, *(f"{text},{label}" for text, label in rows)]) + "\n")
+def _write(path: Path, rows: list[tuple[str, ...]], *, header: str = "text,label", encoding: str = "utf-8") -> None:
+    with gzip.open(path, "wt", encoding=encoding, newline="") as file:
+        file.write("\n".join([header, *(",".join(row) for row in rows)]) + "\n")
 
 
-ROWS = [(f"{'good' if n % 2 else 'bad'} film number {n}", "pos" if n % 2 else "neg") for n in range(40)]
+ROWS: list[tuple[str, ...]] = [
+    (f"{'good' if n % 2 else 'bad'} film number {n}", "pos" if n % 2 else "neg") for n in range(40)
+]
 
 
 def test_a_pair_of_files_is_one_data_set_and_a_single_file_is_split(tmp_path: Path) -> None:
@@ -35,25 +37,81 @@ def test_an_imbalanced_set_is_scored_by_macro_f1(tmp_path: Path) -> None:
     assert not data.read("digits", None).uses_macro_f1
 
 
+def test_what_spreadsheets_write_is_read(tmp_path: Path) -> None:
+    rows = [*ROWS, ("", "pos"), ("no label", ""), ("short row",), ("  ", "neg"), ("long " * 100_000, "pos")]
+    _write(tmp_path / "a.csv.gz", rows, header=" Text,LABEL,note")
+    _write(tmp_path / "b.csv.gz", rows, encoding="utf-8-sig")
+    one, other = data.read("a", tmp_path), data.read("b", tmp_path)
+    assert (len(one.y) + len(one.test_y), one.skipped) == (41, 4)
+    assert (other.digest, other.skipped) == (one.digest, 4)
+
+
+def test_a_pair_is_one_set_only_where_nothing_else_has_its_name(tmp_path: Path) -> None:
+    for name in ("a", "a_train", "a_test", "b_train", "c_test", "digits"):
+        _write(tmp_path / f"{name}.csv.gz", ROWS)
+    assert data.names(tmp_path) == ["a", "a_test", "a_train", "b_train", "c_test", "digits", "breast_cancer"]
+    assert all(len(data.read(name, tmp_path).y) == 30 for name in data.names(tmp_path)[:-1])
+
+
 @pytest.mark.parametrize(
     ("rows", "header", "message"),
     [
-        (ROWS, "body,label", r"bad.csv.gz: line 1: the columns"),
-        ([*ROWS[:3], ("", "pos")], "text,label", r"bad.csv.gz: line 5: text or label"),
-        (ROWS[::2], "text,label", r"bad.csv.gz: at least two classes"),
+        (ROWS, "body,label", r"bad.csv.gz: line 1: the columns text and label are needed; there are: body, label"),
+        ([], "", r"bad.csv.gz: line 1: .* there are: none"),
+        ([], "text,label", r"bad: 0 rows to choose from and 0 to test on are too few"),
+        (ROWS[:12], "text,label", r"bad: 9 rows to choose from and 3 to test on are too few"),
+        (ROWS[::2], "text,label", r"bad: at least two classes"),
+        (
+            [(text, f"id {n}") for n, (text, _) in enumerate(ROWS)],
+            "text,label",
+            r"bad: 40 classes of 30 rows are too many",
+        ),
+        ([("!", label) for _, label in ROWS], "text,label", r"bad: no text holds a word"),
     ],
 )
-def test_a_bad_file_is_refused_by_name_and_line(
-    tmp_path: Path, rows: list[tuple[str, str]], header: str, message: str
+def test_a_set_that_no_curve_can_be_drawn_of_is_refused_by_name(
+    tmp_path: Path, rows: list[tuple[str, ...]], header: str, message: str
 ) -> None:
     _write(tmp_path / "bad.csv.gz", rows, header=header)
     with pytest.raises(data.DataError, match=message):
         data.read("bad", tmp_path)
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_another_encoding_is_refused(tmp_path: Path, encoding: str) -> None:
+    _write(tmp_path / "bad.csv.gz", [(f"é {text}", label) for text, label in ROWS], encoding=encoding)
+    with pytest.raises(data.DataError, match=r"bad\.csv\.gz: the text is not UTF-8"):
+        data.read("bad", tmp_path)
+
+
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    _write(tmp_path / "bad.csv.gz", ROWS)
+    whole = (tmp_path / "bad.csv.gz").read_bytes()
+    (tmp_path / "bad.csv.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(data.DataError, match=r"bad\.csv\.gz: Compressed file ended"):
+        data.read("bad", tmp_path)
+
+
+def test_a_directory_without_sets_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(data.DataError, match="holds no"):
+        data.names(tmp_path)
+    with pytest.raises(data.DataError, match="is no directory"):
+        data.names(tmp_path / "nowhere")
+
+
+# scikit-learn divides the variance it explains by the variance there is: 0 here.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning")
+@pytest.mark.parametrize("text", ["word", "one two"])
+def test_texts_that_are_all_alike_have_a_geometry(tmp_path: Path, text: str) -> None:
+    _write(tmp_path / "same.csv.gz", [(text, label) for _, label in ROWS])
+    found = data.read("same", tmp_path)
+    assert found.geometry.shape[0] == 30
+    assert np.isfinite(found.geometry).all()
+
+
 def test_a_file_that_is_no_gzip_and_an_unknown_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.csv.gz").write_bytes(b"text,label")
     with pytest.raises(data.DataError, match=r"bad\.csv\.gz"):
         data.read("bad", tmp_path)
-    with pytest.raises(data.DataError, match="no data set 'nowhere'"):
+    with pytest.raises(data.DataError, match="no data set 'nowhere'; there are: bad, digits, breast_cancer"):
         data.read("nowhere", tmp_path)

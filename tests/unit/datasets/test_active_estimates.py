@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from datasets.estimation import aipw, horvitz_thompson, lure, overlap, prediction_powered
 
@@ -37,16 +38,61 @@ def test_aipw_and_its_special_cases_give_the_reference_values() -> None:
 def test_ppi_gives_the_values_of_its_authors_package(
     power: float | None, value: float, low: float, high: float
 ) -> None:
-    estimate = prediction_powered.estimate(PPI_Y, PPI_F, PPI_OTHER, power=power, confidence=0.9)
+    estimate = prediction_powered.estimate(PPI_Y, PPI_F, PPI_OTHER, power=power, confidence=0.9, quantile="normal")
     assert (estimate.value, estimate.low, estimate.high) == pytest.approx((value, low, high), abs=1e-8)
 
 
 def test_ppi_with_a_power_between() -> None:
     guesses = np.array([0.6, 0.5, 0.55, 0.4, 0.45, 0.7, 0.5, 0.35, 0.65, 0.3])
-    estimate = prediction_powered.estimate(PPI_Y, guesses, PPI_OTHER / 2 + 0.25, power=0.7, confidence=0.9)
+    estimate = prediction_powered.estimate(
+        PPI_Y, guesses, PPI_OTHER / 2 + 0.25, power=0.7, confidence=0.9, quantile="normal"
+    )
     assert estimate.value == pytest.approx(0.60175, abs=1e-9)
     assert estimate.standard_error == pytest.approx(0.1472219944, abs=1e-9)
     assert (estimate.low, estimate.high) == pytest.approx((0.35959137, 0.84390863), abs=1e-8)
+
+
+def test_ppi_by_default_has_an_interval_for_few_outcomes() -> None:
+    normal = prediction_powered.estimate(PPI_Y, PPI_F, PPI_OTHER, power=0.0, quantile="normal")
+    default = prediction_powered.estimate(PPI_Y, PPI_F, PPI_OTHER, power=0.0)
+    # The textbook interval of a mean: Student's t with 9 degrees of freedom, standard deviation with ddof 1.
+    low, high = stats.t.interval(0.95, 9, loc=0.6, scale=stats.sem(PPI_Y))
+    assert (default.value, default.low, default.high) == pytest.approx((0.6, low, high))
+    assert default.low < normal.low
+    one = prediction_powered.estimate(PPI_Y[:1], PPI_F[:1], PPI_OTHER)
+    assert (one.low, one.high, np.isnan(one.standard_error)) == (-np.inf, np.inf, True)
+
+
+def test_the_power_of_a_row_is_tuned_without_it() -> None:
+    rng = np.random.default_rng(8)
+    says, others = rng.random(120), rng.random(400)
+    right = (rng.random(120) < 0.3 + 0.5 * says).astype(float)
+    variance = np.concatenate([says, others]).var()
+    corrected, powers = [], []
+    for row in range(120):
+        y, f = np.delete(right, row), np.delete(says, row)
+        powers.append(np.clip(np.cov(y, f, ddof=0)[0, 1] / ((1 + 120 / 400) * variance), 0, 1))
+        corrected.append(right[row] - powers[-1] * (says[row] - others.mean()))
+    estimate = prediction_powered.estimate(right, says, others)
+    assert 0.0 < min(powers) < max(powers) < 1.0
+    assert estimate.value == pytest.approx(np.mean(corrected), abs=1e-12)
+    error = (np.mean(powers) ** 2 * others.var() / 400 + np.var(corrected, ddof=1) / 120) ** 0.5
+    assert estimate.standard_error == pytest.approx(error, abs=1e-12)
+
+
+@pytest.mark.parametrize("drawn", [15, 120])
+def test_ppi_is_unbiased_and_covers_with_few_outcomes_and_with_many(drawn: int) -> None:
+    rng = np.random.default_rng(drawn)
+    says = rng.beta(5, 1.5, 3_000)
+    right = (rng.random(3_000) < says**0.8).astype(float)  # right more often than the guesses say
+    values, covered = [], 0
+    for _ in range(2_000):
+        chosen = rng.permutation(3_000)
+        estimate = prediction_powered.estimate(right[chosen[:drawn]], says[chosen[:drawn]], says[chosen[drawn:]])
+        values.append(estimate.value)
+        covered += estimate.low <= right.mean() <= estimate.high
+    assert abs(np.mean(values) - right.mean()) < 3 * np.std(values) / len(values) ** 0.5
+    assert covered / len(values) > 0.9
 
 
 @pytest.mark.parametrize(
@@ -118,6 +164,30 @@ def test_aipw_is_unbiased_and_its_interval_covers_in_simulation() -> None:
     assert 0.91 <= covered / 400 <= 0.99
 
 
+@pytest.mark.parametrize("drawn", [2, 3])
+def test_aipw_of_draws_is_unbiased_over_all_orders_of_drawing_whatever_is_guessed(drawn: int) -> None:
+    losses, weight, guesses = np.array([0, 1, 0.25, 3]), np.array([0.1, 0.2, 0.3, 0.4]), np.array([2, 0.5, -1, 0])
+    mean = 0.0
+    for order in itertools.permutations(range(4), drawn):
+        rows = np.array(order)
+        propensity = weight[rows] / (1.0 - np.cumsum(weight[rows]) + weight[rows])
+        mean += propensity.prod() * aipw.estimate_of_draws(losses[rows], rows, propensity, guesses).value
+    assert mean == pytest.approx(1.0625, abs=1e-12)
+
+
+def test_aipw_of_draws_is_lure_without_guesses_and_exact_with_the_right_ones() -> None:
+    values, index, propensity = np.array([1.0, 0.0, 2.0]), np.array([4, 0, 2]), np.array([0.3, 0.2, 0.25])
+    bare = aipw.estimate_of_draws(values, index, propensity, np.zeros(10))
+    assert bare == lure.estimate(values, propensity, population=10)
+    cohorts = aipw.estimate_of_draws(
+        values, index, propensity, np.zeros(10), cohort=np.zeros(3, dtype=int), arrivals=[(0, 10)]
+    )
+    assert (cohorts.value, cohorts.low) == pytest.approx((bare.value, bare.low))
+    known = np.arange(10.0)
+    exact = aipw.estimate_of_draws(known[index], index, propensity, known)
+    assert (exact.value, exact.low, exact.high) == pytest.approx((4.5, 4.5, 4.5))
+
+
 def test_a_tuned_power_is_no_worse_than_either_end_with_useless_guesses() -> None:
     rng = np.random.default_rng(6)
     right, noise = (rng.random(3_000) < 0.7).astype(float), rng.random(3_000)
@@ -162,6 +232,7 @@ def test_overlap_tells_good_weak_and_impossible_draws_apart() -> None:
         ),
         (lambda: aipw.estimate(Y, SEEN.astype(int), PI, F), "boolean"),
         (lambda: aipw.estimate(Y, SEEN, PI * 0, F), "row 0: inclusion"),
+        (lambda: aipw.estimate_of_draws(Y[:1], np.array([8]), PI[:1], F), "positions among 8 guesses"),
         (lambda: horvitz_thompson.hajek(np.empty(0), np.empty(0), population=1), "at least one"),
         (lambda: horvitz_thompson.horvitz_thompson(Y, PI, population=7), "cannot hold 8"),
         (lambda: prediction_powered.estimate(Y, F, np.empty(0)), "at least one"),
