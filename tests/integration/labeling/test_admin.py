@@ -8,7 +8,6 @@ from django.contrib.auth.models import User
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
-
 from rest_framework.test import APIClient
 
 from labeling import models, selectors
