@@ -1,20 +1,12 @@
-"""Feedback over HTTP: how soon a single row or an answer is taken at 300 a second, and how many rows a second in bulk.
-
-The load is open: requests start at their time whether or not earlier ones were answered, and a late answer counts from
-the time at which its request should have started. It comes from a process of its own over connections that stay open.
-"""
+"""Feedback over HTTP: how soon a single row or an answer is taken at 300 a second, and how many rows a second in bulk."""
 
 import datetime as dt
 import http.client
 import json
-import multiprocessing
 import os
-import queue
-import threading
 import time
 import urllib.parse
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from django.utils import timezone
@@ -23,21 +15,15 @@ from labeling.models import ApiKey, Ask, Correction, Feedback, Item, Prediction,
 from labeling.services import api_keys, ask_keys, intake, projects, questions
 from labeling.services.questions import Wording
 from tests.bench import server
+from tests.bench.open_load import Call, latencies
 from tests.bench.result import Result
 
 ITEMS = 20_000
 CLASSES = [f"class-{number}" for number in range(10)]
 RATE = 300
 SECONDS = 20
-CONNECTIONS = 32
 WARM_UP = 600
 BULK_ROWS = 100_000
-
-
-class Call(NamedTuple):
-    path: str
-    body: bytes
-    headers: dict[str, str]
 
 
 def _project() -> tuple[Project, str]:
@@ -118,54 +104,6 @@ def _answers(asked: Sequence[Ask]) -> list[Call]:
         headers = {"Content-Type": "application/json", "X-Forwarded-For": address}
         calls.append(Call(f"/api/v1/asks/{ask_keys.token_for(ask)}", body, headers))
     return calls
-
-
-def _fire(
-    host: str, port: int, calls: Sequence[Call], rate: float, results: "multiprocessing.Queue[list[float]]"
-) -> None:
-    """Run in a process of its own: `rate` calls a second, and the seconds that each took. Refusals count as infinite."""
-    waiting: queue.SimpleQueue[tuple[float, Call] | None] = queue.SimpleQueue()
-    took: list[float] = []
-
-    def work() -> None:
-        client = http.client.HTTPConnection(host, port, timeout=60)
-        client.connect()
-        while (job := waiting.get()) is not None:
-            due, call = job
-            client.request("POST", call.path, body=call.body, headers=call.headers)
-            response = client.getresponse()
-            response.read()
-            took.append(time.perf_counter() - due if response.status == 200 else float("inf"))
-        client.close()
-
-    threads = [threading.Thread(target=work) for _ in range(CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    start = time.perf_counter() + 0.2
-    for number, call in enumerate(calls):
-        due = start + number / rate
-        if (pause := due - time.perf_counter()) > 0:
-            time.sleep(pause)
-        waiting.put((due, call))
-    for _ in threads:
-        waiting.put(None)
-    for thread in threads:
-        thread.join()
-    results.put(took)
-
-
-def latencies(url: str, calls: Sequence[Call], rate: float) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    """Milliseconds of each call."""
-    address = urllib.parse.urlsplit(url)
-    context = multiprocessing.get_context("spawn")
-    results: multiprocessing.Queue[list[float]] = context.Queue()
-    process = context.Process(target=_fire, args=(address.hostname, address.port, calls, rate, results))
-    process.start()
-    took = results.get(timeout=600)
-    process.join()
-    if not all(np.isfinite(took)):
-        raise RuntimeError(f"{np.sum(~np.isfinite(took))} of {len(calls)} calls were refused")
-    return np.array(took) * 1000
 
 
 def _bulk(url: str, key: str, rows: Sequence[bytes]) -> float:

@@ -116,7 +116,7 @@ def test_a_row_is_superseded_once_by_two_at_a_time(project: Project) -> None:
     for number in range(5):
         feedback.record_feedback(project, [{**thumb, "id": f"old-{number}"}])
         newer = [{**thumb, "id": f"new-{number}-{side}", "supersedes": f"old-{number}"} for side in "ab"]
-        reports = at_once(*[lambda row=row: feedback.record_feedback(project, [row]) for row in newer])  # type: ignore[misc]  # bound now
+        reports = at_once(*[lambda row=row: feedback.record_feedback(project, [row]) for row in newer])
         assert sorted(report.created for report in reports) == [0, 1]
         refused = [result.code for report in reports for result in report.results]
         assert refused == ["already_superseded"]

@@ -58,6 +58,8 @@ def test_a_question_is_paused_resumed_and_ended(app_client: APIClient) -> None:
     for state, reason in (("paused", ""), ("live", ""), ("ended", "Enough of it"), ("ended", "Enough of it")):
         answer = app_client.patch(f"{URL}/helpful", {"state": state, "reason": "Enough of it"}, format="json")
         assert (answer.json()["state"], answer.json()["ended_reason"]) == (state, reason)
+    both = {"state": "paused", "definition": {"text": {"en": "Helpful?"}}}
+    assert code(app_client.patch(f"{URL}/helpful", both, format="json")) == (409, "question_ended")
     assert app_client.patch(f"{URL}/helpful", {"state": "live"}, format="json").json()["ended_reason"] == ""
     assert QuestionVersion.objects.count() == 1
 
