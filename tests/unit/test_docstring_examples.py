@@ -8,7 +8,8 @@ import pytest
 from datasets.estimation import wilson
 from feedbackproject import simulation_report
 from labeling import calibration, probability, schema, splitting
-from sampling import selection
+from sampling import objective, pacing, selection
+from sampling.asking import draws, utility
 from sampling.strategies import (
     bald,
     committee_blocks,
@@ -35,6 +36,10 @@ MODULES = [
     splitting,
     wilson,
     selection,
+    pacing,
+    objective,
+    draws,
+    utility,
     entropy,
     least_confidence,
     margin,
