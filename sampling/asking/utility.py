@@ -50,7 +50,7 @@ def fatigue(history: Sequence[PastAsk], *, half_life_seconds: float) -> float:
     >>> fatigue([PastAsk(604_800.0, "dismissed", 604_800.0), PastAsk(0.0, "answered", 0.0)], half_life_seconds=604_800.0)
     0.75
     """
-    return sum(_FATIGUE[ask.outcome] * 2.0 ** (-ask.asked_age / half_life_seconds) for ask in history)
+    return math.fsum(_FATIGUE[ask.outcome] * math.exp2(-ask.asked_age / half_life_seconds) for ask in history)
 
 
 def posterior_rate(rate: float, strength: float, *, hits: int, trials: int) -> float:

@@ -33,10 +33,10 @@ def test_randomised_answers_need_more_and_all_but_none_at_a_large_budget() -> No
     )
 
 
-@pytest.mark.parametrize("bad", [{"half_width": 0.5}, {"half_width": 0.0}, {"half_width": 0.1, "share": 1.5}])
-def test_nonsense_is_refused(bad: dict[str, float]) -> None:
+@pytest.mark.parametrize(("half_width", "share"), [(0.5, 0.5), (0.0, 0.5), (0.1, 1.5)])
+def test_nonsense_is_refused(half_width: float, share: float) -> None:
     with pytest.raises(ValueError, match="lies in"):
-        objective.answers_needed(bad.pop("half_width"), **bad)
+        objective.answers_needed(half_width, share=share)
 
 
 def test_a_question_goes_on_until_its_target_and_says_what_is_missing() -> None:

@@ -1,5 +1,7 @@
 """Decisions: logged propensities are the frequencies they promise, audit draws are uniform, replays repeat."""
 
+import itertools
+
 import msgspec
 import numpy as np
 import pytest
@@ -38,7 +40,7 @@ def test_asks_come_as_often_as_the_logged_propensities_say() -> None:
     chances = np.array([each.propensity for each in made], dtype=np.float64)
     asked = np.array([each.is_ask for each in made])
     edges = np.quantile(chances, np.linspace(0.0, 1.0, 11))
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         inside = (chances >= low) & (chances <= high)
         expected = chances[inside].mean()
         error = np.sqrt((chances[inside] * (1 - chances[inside])).sum()) / inside.sum()

@@ -1,5 +1,6 @@
 """Utility and chances: worked values, and what must hold whatever the numbers are."""
 
+import itertools
 import math
 
 import pytest
@@ -92,7 +93,7 @@ def test_chances_of_candidates_are_the_chances_of_one_event(policy: Policy, util
     assert all(0.0 <= part <= each for part, each in zip(audit, chances, strict=True))
     # Better candidates never get less.
     order = sorted(range(len(utilities)), key=utilities.__getitem__)
-    assert all(chances[low] <= chances[high] + 1e-12 for low, high in zip(order, order[1:], strict=False))
+    assert all(chances[low] <= chances[high] + 1e-12 for low, high in itertools.pairwise(order))
 
 
 @given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
