@@ -1,86 +1,117 @@
-"""Opportunities to ask, and a project in which somebody may be asked."""
+"""Questions, asks as the policy would make them, and their tokens."""
 
 import datetime as dt
-from collections.abc import Sequence
+import json
 from typing import Any
 
-from labeling import wire
-from labeling.models import Ask, Project, Question, QuestionVersion
-from labeling.redis_client import redis_client
-from labeling.wire import PredictionPart
-from sampling.models import AskPolicy
-from sampling.services import ask_policies, asks
-from sampling.services.ask_situation import Opportunity
-from tests.factories.labeling import model_version
+from django.conf import settings
+from rest_framework.test import APIClient
 
-NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
-HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
-ALWAYS = {
-    "threshold": -5.0,
-    "temperature": 0.01,
-    "most_propensity": 1.0,
-    "audit_share": 0.0,
-    "holdout_share": 0.0,
-    "blind_share": 0.0,
+from labeling.models import ApiKey, Ask, Item, Prediction, Project, Question, QuestionVersion
+from labeling.respondent_hash import keyed_hash, respondent_key
+from labeling.services import api_keys, ask_keys, intake, questions
+from labeling.services.questions import Wording
+from tests.factories.labeling import item_row, model_version
+
+PAGE = "https://app.example.org"
+DEFINITIONS: dict[str, dict[str, Any]] = {
+    "thumbs": {"text": {"en": "Was this helpful?", "de": "War das hilfreich?"}, "comment": True},
+    "rating": {"text": {"en": "How good is it?"}},
+    "single_choice": {
+        "text": {"en": "Which?"},
+        "options": [{"key": "a", "text": {"en": "A"}}, {"key": "b", "text": {"en": "B"}}],
+    },
+    "multiple_choice": {
+        "text": {"en": "Which?"},
+        "options": [{"key": "a", "text": {"en": "A"}}, {"key": "b", "text": {"en": "B"}}],
+    },
+    "correction": {"text": {"en": "Is this right?"}, "comment": True},
+    "text": {"text": {"en": "What went wrong?"}},
+    "preference": {"text": {"en": "Which is better?"}, "a": {"en": "Left"}, "b": {"en": "Right"}},
+    "survey": {"text": {"en": "Two things"}, "steps": [{"key": "s1", "kind": "rating", "text": {"en": "How was it?"}}]},
 }
-"""A policy that asks whenever no gate refuses, and shows what the model said."""
+KRR = {"mechanism": "krr", "epsilon": 1.0, "k": 2}
 
 
-def question(project: Project, key: str = "is_right", kind: str = "correction", **version: Any) -> QuestionVersion:
-    definition = version.pop("definition", {"text": {"en": "Is this right?", "de": "Stimmt das?"}})
-    made = Question.objects.create(project=project, key=key)
-    return QuestionVersion.objects.create(question=made, version=1, kind=kind, definition=definition, **version)
+def question(
+    project: Project, kind: str = "thumbs", *, key: str = "", epsilon: float | None = None, **changes: Any
+) -> QuestionVersion:
+    found = Question.objects.filter(project=project, key=key or kind).first()
+    if found is not None:
+        return found.versions.latest("version")
+    definition = {**DEFINITIONS[kind], **changes}
+    if epsilon is not None:
+        definition.pop("comment", None)
+    wording = Wording(definition, epsilon=epsilon)
+    return questions.create(project, key=key or kind, kind=kind, wording=wording, by=None)
 
 
-def policy(project: Project, **changes: Any) -> AskPolicy:
-    """A policy in force since NOW."""
-    made = ask_policies.new_version(project, by=None, **changes)
-    AskPolicy.objects.filter(project=project).update(created_at=NOW)
-    return made
+def items(project: Project, *keys: str) -> list[Item]:
+    """Items with a prediction of the champion m1, which says dog; the app's request of item a was called r-a."""
+    if not project.model_versions.exists():
+        model_version(project)
+    rows = [
+        item_row(
+            key,
+            prediction={"model_version": "m1", "probabilities": [0.2, 0.7, 0.1], "context": {"request_id": f"r-{key}"}},
+        )
+        for key in keys
+    ]
+    report = intake.record_items(project, rows)
+    assert report.failed == 0
+    return list(Item.objects.filter(project=project, key__in=keys).order_by("key"))
 
 
-def asking(project: Project, **changes: Any) -> QuestionVersion:
-    """The project with a champion, a live question, and a policy that always asks, but for these changes."""
-    forget_counters()
-    model_version(project)
-    policy(project, **{**ALWAYS, **changes})
-    return question(project)
-
-
-def forget_counters() -> None:
-    """Projects of other tests may have had the same ids."""
-    if keys := redis_client().keys("asks:*"):
-        redis_client().delete(*keys)
-
-
-def opportunity(
-    name: str,
+def ask(
+    project: Project,
+    kind: str = "thumbs",
     *,
-    key: str | None = None,
-    respondent: str | None = None,
-    probabilities: Sequence[float] | None = (0.5, 0.3, 0.2),
-    segments: dict[str, str] | None = None,
-    payload: dict[str, object] | None = None,
-    context: dict[str, object] | None = None,
+    opportunity: str = "",
+    respondent: str = "user-1",
+    is_blind: bool = False,
+    version: QuestionVersion | None = None,
+    now: dt.datetime | None = None,
+    lifetime: dt.timedelta = dt.timedelta(days=1),
     **others: Any,
-) -> Opportunity:
-    """A new item and a new respondent, both named after the opportunity, unless told otherwise."""
-    prediction = None
-    if probabilities is not None:
-        prediction = PredictionPart(model_version="m1", probabilities=list(probabilities), context=context or {})
-    row = wire.checked(
-        f"item-{name}" if key is None else key,
-        payload={"text": name} if payload is None else payload or None,
-        segments=segments,
+) -> Ask:
+    """An ask about the prediction of item a, which is made if it does not exist."""
+    item = Item.objects.filter(project=project, key="a").first() or items(project, "a")[0]
+    prediction = Prediction.objects.get(item=item)
+    made_at = now or dt.datetime.now(dt.UTC)
+    return Ask.objects.create(
+        project=project,
+        opportunity_id=opportunity or f"o-{Ask.objects.count()}",
+        question_version=version or question(project, kind),
+        item=item,
         prediction=prediction,
+        model_version=prediction.model_version,
+        predicted_answer={"choice": "dog"},
+        is_blind=is_blind,
+        respondent_hash=hash_of(project, respondent) if respondent else "",
+        propensity=0.5,
+        created_at=made_at,
+        expires_at=made_at + lifetime,
+        **others,
     )
-    return Opportunity(name, [row], respondent=f"user-{name}" if respondent is None else respondent, **others)
 
 
-def decide(project: Project, name: str, *, now: dt.datetime = NOW, **others: Any) -> asks.Answer:
-    return asks.decide(project, opportunity(name, **others), now=now)
+def hash_of(project: Project, respondent: str) -> str:
+    return keyed_hash(respondent_key(project.pk, settings.RESPONDENT_KEY), respondent)
 
 
-def close(answer: asks.Answer, state: str, *, at: dt.datetime) -> None:
-    """Let the respondent answer or dismiss the ask."""
-    Ask.objects.filter(pk=answer.ask_id).update(state=state, shown_at=at, **{f"{state}_at": at})
+def url(of: Ask) -> str:
+    return f"/api/v1/asks/{ask_keys.token_for(of)}"
+
+
+def tell(client: APIClient, of: Ask | str, event: str, *, content_type: str = "application/json", **fields: Any) -> Any:
+    """Post an event by the token of the ask."""
+    headers = fields.pop("headers", None)
+    body = json.dumps({"event": event, **fields}).encode()
+    return client.post(url(of) if isinstance(of, Ask) else of, body, content_type=content_type, headers=headers)
+
+
+def publishable(project: Project, *kinds: str, origins: tuple[str, ...] = (PAGE,)) -> str:
+    made = api_keys.create(
+        project, name="page", kind=ApiKey.Kind.PUBLISHABLE, by=None, origins=origins, implicit_kinds=kinds
+    )
+    return made.key
