@@ -15,7 +15,7 @@ from tests.bench.machine import facts
 from tests.bench.page import page
 from tests.bench.result import Result
 
-MODULES = ("scores", "batches", "import_rate", "refill", "queue_cycles", "export_rate", "feedback_rate")
+MODULES = ("scores", "batches", "import_rate", "refill", "queue_cycles", "export_rate", "feedback_rate", "asks")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
