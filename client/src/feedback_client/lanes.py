@@ -45,11 +45,11 @@ class Lane:
         if self.pending >= self._options.queue_rows or self._pending_bytes + size > self._options.queue_bytes:
             self.dropped += 1
             return None
+        was_full = self._is_full
         self.accepted += 1
         self._incoming.append((self.accepted, row))
         if self._oldest is None:
             self._oldest = self.accepted
-        was_full = self._is_full
         self._pending_bytes += size
         if self._unbatched_rows == 1:
             self._waits_since = now
