@@ -4,6 +4,7 @@ import doctest
 from types import ModuleType
 
 import pytest
+from feedback_client import json_text, request_ids, retries
 
 from datasets.estimation import wilson
 from feedbackproject import simulation_report
@@ -56,6 +57,9 @@ MODULES = [
     calibration,
     registry,
     simulation_report,
+    json_text,
+    request_ids,
+    retries,
 ]
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from feedback_client.errors import InvalidArgument
 from feedback_client.json_text import Array
@@ -28,24 +28,24 @@ class Estimator(Protocol):
     def predict_proba(self, X: object) -> object: ...  # the name is scikit-learn's
 
 
-Source: TypeAlias = str | Callable[[Rows], Iterable[object]] | Iterable[object]
+Source: TypeAlias = str | Callable[[Any], Iterable[object]] | Iterable[object]
 """Values for each row: the name of a column, a function of the rows, or the values themselves."""
 
 
 @dataclass(frozen=True)
-class InferenceLog(Generic[Rows]):
+class InferenceLog:
     """How the predictions of one model version are logged."""
 
     client: Recording
     model_version: str
-    keys: Source[Rows]
-    payloads: Source[Rows] | None = None
-    segments: Source[Rows] | None = None
-    respondents: Source[Rows] | None = None
+    keys: Source
+    payloads: Source | None = None
+    segments: Source | None = None
+    respondents: Source | None = None
     respondent: str | None = None
     context: Mapping[str, object] | None = None
 
-    def record(self, rows: Rows, probabilities: object, classes: object, *, latency_ms: float) -> None:
+    def record(self, rows: object, probabilities: object, classes: object, *, latency_ms: float) -> None:
         """Queue one prediction a row; never raises unless the client is strict."""
         try:
             table = _rows_of(probabilities)
@@ -74,18 +74,18 @@ class InferenceLog(Generic[Rows]):
                 context=context,
             )
 
-    def _optional(self, source: Source[Rows] | None, rows: Rows, count: int, what: str) -> list[object]:
+    def _optional(self, source: Source | None, rows: object, count: int, what: str) -> list[object]:
         return [None] * count if source is None else _values(source, rows, count, what)
 
 
-class WatchedEstimator(Generic[Rows]):
+class WatchedEstimator:
     """An estimator whose `predict_proba` is logged; everything else is the estimator's own."""
 
-    def __init__(self, estimator: Estimator, log: InferenceLog[Rows]) -> None:
+    def __init__(self, estimator: Estimator, log: InferenceLog) -> None:
         self._estimator = estimator
         self._log = log
 
-    def predict_proba(self, X: Rows) -> object:
+    def predict_proba(self, X: object) -> Any:  # whatever the estimator returns
         started = time.perf_counter()
         probabilities = self._estimator.predict_proba(X)
         latency_ms = (time.perf_counter() - started) * 1000.0
@@ -93,7 +93,7 @@ class WatchedEstimator(Generic[Rows]):
         self._log.record(X, probabilities, classes, latency_ms=latency_ms)
         return probabilities
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._estimator, name)
 
 
@@ -103,13 +103,13 @@ def watching(
     estimator: Estimator,
     *,
     model_version: str,
-    keys: Source[Rows],
-    payloads: Source[Rows] | None = None,
-    segments: Source[Rows] | None = None,
-    respondents: Source[Rows] | None = None,
+    keys: Source,
+    payloads: Source | None = None,
+    segments: Source | None = None,
+    respondents: Source | None = None,
     respondent: str | None = None,
     context: Mapping[str, object] | None = None,
-) -> Iterator[WatchedEstimator[Rows]]:
+) -> Iterator[WatchedEstimator]:
     """The estimator, with each call of `predict_proba` inside the block logged.
 
     Classes are named by the estimator's `classes_`, so that their order need not be the one the service knows.
@@ -122,11 +122,11 @@ def logged(
     client: Recording,
     *,
     model_version: str,
-    keys: Source[Rows],
+    keys: Source,
     classes: Iterable[object] | None = None,
-    payloads: Source[Rows] | None = None,
-    segments: Source[Rows] | None = None,
-    respondents: Source[Rows] | None = None,
+    payloads: Source | None = None,
+    segments: Source | None = None,
+    respondents: Source | None = None,
     respondent: str | None = None,
     context: Mapping[str, object] | None = None,
 ) -> Callable[[Callable[[Rows], Result]], Callable[[Rows], Result]]:
@@ -159,7 +159,7 @@ def _rows_of(probabilities: object) -> list[list[float]]:
     return [[float(value) for value in row] for row in table if isinstance(row, list | tuple)]
 
 
-def _values(source: Source[Rows], rows: Rows, count: int, what: str) -> list[object]:
+def _values(source: Source, rows: object, count: int, what: str) -> list[object]:
     if callable(source):
         values = _listed(source(rows))
     else:

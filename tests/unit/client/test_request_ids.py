@@ -118,7 +118,7 @@ def test_asgi_keeps_requests_that_run_at_the_same_time_apart() -> None:
         await middleware({"type": "http", "headers": [(b"x-request-id", sent)]}, receive, send)
         return headers
 
-    async def both() -> list[list[tuple[bytes, bytes]]]:
+    async def both() -> tuple[list[tuple[bytes, bytes]], ...]:
         middleware = ASGIRequestIdMiddleware(app)
         return await asyncio.gather(request(middleware, b"r-1"), request(middleware, b"r-2"))
 
