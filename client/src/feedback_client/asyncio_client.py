@@ -4,21 +4,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
-import httpx
-
-from feedback_client.asks import Ask, Occasion
+from feedback_client.asks import Occasion
 from feedback_client.decisions import Decision
 from feedback_client.outcomes import Unavailable
 from feedback_client.recording import Recording
 from feedback_client.rows import Candidate, Probabilities
-from feedback_client.transport import (
-    JSON_HEADERS,
-    AskReply,
-    ask_reply,
-    asyncio_connections,
-    described,
-    may_have_been_stale,
-)
+from feedback_client.transport import AskReply, AsyncioTransport
 
 
 class AsyncClient(Recording):
@@ -29,7 +20,7 @@ class AsyncClient(Recording):
     """
 
     _loop: asyncio.AbstractEventLoop | None = None
-    _opened: httpx.AsyncClient | None = None
+    _opened: AsyncioTransport | None = None
 
     async def ask(
         self,
@@ -66,8 +57,11 @@ class AsyncClient(Recording):
         if isinstance(ask, Decision):
             return ask
         seconds = self._options.ask_timeout_seconds if timeout is None else timeout
+        reply: AskReply
         try:
-            reply = await asyncio.wait_for(self._post(ask, seconds), seconds)
+            reply = await asyncio.wait_for(
+                self._connections().post_ask(ask.body, seconds, is_dry_run=ask.is_dry_run), seconds
+            )
         except asyncio.TimeoutError:
             reply = Unavailable(f"no answer within {seconds:g} s")
         except Exception as error:
@@ -84,7 +78,7 @@ class AsyncClient(Recording):
         opened = self._opened if self._loop is asyncio.get_running_loop() else None
         self._loop = self._opened = None
         if opened is not None:
-            await opened.aclose()
+            await opened.close()
         return await asyncio.to_thread(self._sender.close, timeout)
 
     def after_fork(self) -> None:
@@ -99,20 +93,9 @@ class AsyncClient(Recording):
     ) -> None:
         await self.shutdown()
 
-    async def _post(self, ask: Ask, timeout: float) -> AskReply:
-        url = self._transport.address.asks(is_dry_run=ask.is_dry_run)
-        for is_last in (False, True):
-            try:
-                response = await self._client().post(url, content=ask.body, headers=JSON_HEADERS, timeout=timeout)
-                return ask_reply(response)
-            except httpx.RequestError as error:
-                if is_last or not may_have_been_stale(error):
-                    return Unavailable(described(error))
-        raise AssertionError("the last try returns")
-
-    def _client(self) -> httpx.AsyncClient:
-        """Connections belong to the loop that opened them; a program may run one loop after another."""
+    def _connections(self) -> AsyncioTransport:
+        """A program may run one loop after another."""
         loop = asyncio.get_running_loop()
         if self._opened is None or self._loop is not loop:
-            self._loop, self._opened = loop, asyncio_connections(self._transport.address)
+            self._loop, self._opened = loop, AsyncioTransport(self._transport.address)
         return self._opened

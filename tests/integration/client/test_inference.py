@@ -158,6 +158,7 @@ def test_what_a_web_request_predicts_and_what_its_user_says_carry_one_id(
 
     environ: dict[str, str] = {"HTTP_X_REQUEST_ID": "r-7"}
     setup_testing_defaults(environ)
-    list(WSGIRequestIdMiddleware(app)(environ, lambda *_: lambda data: None))
+    body = WSGIRequestIdMiddleware(app)(environ, lambda *_: lambda data: None)
+    body.close()  # type: ignore[attr-defined]  # as a server does
     assert digits_client.flush(30.0)
     assert Prediction.objects.get().context["request_id"] == "r-7"

@@ -8,6 +8,7 @@ import pytest
 from feedback_client import Client, InvalidArgument, Options, decisions
 from feedback_client.call_pool import CallPool, CallTimeout
 from feedback_client.reports import Reports
+from feedback_client.transport import Address
 
 
 class Clock:
@@ -66,6 +67,18 @@ def test_a_call_that_hangs_is_left_alone_and_one_that_nobody_takes_up_is_never_m
     pool.run(done.set, timeout=30.0)  # the only thread is free again
     assert made == ["hung"]
     pool.close()
+
+
+def test_the_environment_s_proxy_is_used_but_not_for_hosts_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert Address("https://feedback.example", "p", "k").proxy() is None
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.example")
+    assert Address("https://feedback.example", "p", "k").proxy() == "http://proxy.example:3128"
+    assert Address("http://feedback.example", "p", "k").proxy() is None
+    assert Address("https://feedback.inside.example", "p", "k").proxy() is None
 
 
 def test_options_that_make_no_sense_are_refused() -> None:
