@@ -37,6 +37,16 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
         "schedule": schedule(60.0),
         "options": {"expires": 60.0},
     },
+    "end questions that have enough": {
+        "task": "sampling.sweep_questions",
+        "schedule": schedule(15.0),
+        "options": {"expires": 15.0},
+    },
+    "count asks anew": {
+        "task": "sampling.sweep_ask_counters",
+        "schedule": schedule(300.0),
+        "options": {"expires": 300.0},
+    },
     "rerun trainings that were lost": {"task": "training.sweep_runs", "schedule": schedule(20.0)},
     "predict items newer than the champion": {"task": "training.sweep_predictions", "schedule": schedule(20.0)},
     "start trainings that are due": {"task": "training.sweep_triggers", "schedule": schedule(30.0)},
@@ -47,5 +57,17 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
     },
     "go on with imports that were lost": {"task": "labeling.sweep_imports", "schedule": schedule(15.0)},
     "delete the files of old imports": {"task": "labeling.forget_import_files", "schedule": schedule(3600.0)},
+    "expire asks": {
+        "task": "labeling.sweep_asks",
+        "schedule": schedule(30.0),
+        "options": {"expires": 30.0},
+    },
+    "join feedback to what it is about": {
+        "task": "labeling.sweep_feedback",
+        "schedule": schedule(20.0),
+        "options": {"expires": 20.0},
+    },
+    "join feedback that waits long": {"task": "labeling.join_old_feedback", "schedule": schedule(3600.0)},
+    "forget old feedback and respondents": {"task": "labeling.forget_old_feedback", "schedule": schedule(3600.0)},
     "forget old idempotency keys": {"task": "labeling.forget_idempotency_keys", "schedule": schedule(3600.0)},
 }

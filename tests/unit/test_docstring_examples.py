@@ -8,8 +8,10 @@ from feedback_client import json_text, request_ids, retries
 
 from datasets.estimation import wilson
 from feedbackproject import simulation_report
-from labeling import calibration, probability, schema, splitting
-from sampling import selection
+from labeling import ask_tokens, calibration, probability, questions, respondent_hash, schema, splitting
+from labeling.questions import locales, private
+from sampling import objective, pacing, selection
+from sampling.asking import draws, utility
 from sampling.strategies import (
     bald,
     committee_blocks,
@@ -34,8 +36,17 @@ MODULES = [
     probability,
     schema,
     splitting,
+    questions,
+    locales,
+    private,
+    ask_tokens,
+    respondent_hash,
     wilson,
     selection,
+    pacing,
+    objective,
+    draws,
+    utility,
     entropy,
     least_confidence,
     margin,
