@@ -98,7 +98,7 @@ def ranked(candidates: Sequence[Candidate], occasion: Occasion, *, request_id: s
 def _entry(
     candidate: Candidate, respondent: str | None, request_id: str | None, shown: Mapping[str, object]
 ) -> tuple[dict[str, object], tuple[Route, Row] | None]:
-    """The candidate as an ask names it, and the row that would log it without an ask; `shown` is only for the latter."""
+    """The candidate as an ask names it, and the row that would log it without an ask; `shown` is its place in a list."""
     entry: dict[str, object] = {"key": checked_key(candidate.key)}
     if candidate.payload is not None:
         entry["payload"] = candidate.payload
@@ -106,7 +106,7 @@ def _entry(
         if candidate.probabilities is not None or candidate.answer is not None:
             raise InvalidArgument("invalid_model_version", "A prediction needs the name of its model version.")
         return entry, None
-    context = context_of(candidate.context, request_id=request_id, latency_ms=None)
+    context = {**shown, **context_of(candidate.context, request_id=request_id, latency_ms=None)}
     part = prediction_part(
         model_version=candidate.model_version,
         probabilities=candidate.probabilities,
@@ -120,8 +120,6 @@ def _entry(
     logged = dict(part)
     if respondent is not None:
         logged["respondent"] = respondent
-    if shown:
-        logged["context"] = {**shown, **context}
     segments = candidate.segments if candidate.payload is not None else None
     row = prediction_row(candidate.key, logged, payload=candidate.payload, segments=segments, embedding=None)
     return entry, row

@@ -17,6 +17,7 @@ from feedback_client.request_ids import current_request_id
 
 LONGEST_KEY: Final = 200
 LONGEST_MODEL_VERSION: Final = 100
+LONGEST_FEEDBACK_ID: Final = 150
 LARGEST_ROW_BYTES: Final = 900_000
 """Below what the service takes (1 MiB), and so that a batch of one row is always possible."""
 
@@ -185,7 +186,9 @@ def feedback_row(
         occurred_at = dt.datetime.now(dt.timezone.utc)
     elif occurred_at.tzinfo is None:
         raise InvalidArgument("naive_time", "occurred_at needs a time zone.")
-    row_id = checked_key(feedback_id) if feedback_id is not None else uuid4().hex
+    row_id = uuid4().hex if feedback_id is None else feedback_id
+    if not isinstance(row_id, str) or not 0 < len(row_id) <= LONGEST_FEEDBACK_ID:
+        raise InvalidArgument("invalid_id", f"The id of feedback is a text of 1 to {LONGEST_FEEDBACK_ID} characters.")
     row: dict[str, object] = {"id": row_id, "kind": kind, **target.fields(), "occurred_at": occurred_at.isoformat()}
     if value is not None:
         row["value"] = value

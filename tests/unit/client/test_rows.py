@@ -12,7 +12,7 @@ from feedback_client.json_text import encode
 from feedback_client.request_ids import request_id_scope
 from feedback_client.rows import Probabilities, Route, Target
 
-from labeling import wire
+from labeling import feedback_rows, wire
 
 LARGEST = 1024 * 1024
 
@@ -159,6 +159,22 @@ def test_feedback_is_about_exactly_one_thing(target: Target) -> None:
     with pytest.raises(InvalidArgument) as caught:
         _feedback(target=target)
     assert caught.value.code == "invalid_target"
+
+
+@pytest.mark.parametrize("feedback_id", ["", "f" * 151, 7])
+def test_an_id_of_feedback_is_one_that_the_service_takes(feedback_id: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        _feedback(feedback_id=feedback_id)
+    assert caught.value.code == "invalid_id"
+
+
+def test_feedback_is_read_by_the_service() -> None:
+    row = _feedback("dwell", 2.5, Target(key="k", model_version="m1"), feedback_id="f-1", context={"position": 3})
+    read = feedback_rows.parse(row.body, largest_bytes=LARGEST)
+    assert (read.key, read.kind, read.score, read.item_key, read.model_version) == ("f-1", "dwell", 2.5, "k", "m1")
+    assert read.occurred_at is not None
+    nothing = feedback_rows.parse(_feedback("click", None, Target(token="t")).body, largest_bytes=LARGEST)
+    assert (nothing.kind, nothing.token, nothing.score) == ("click", "t", None)
 
 
 def test_a_time_without_zone_is_refused() -> None:
