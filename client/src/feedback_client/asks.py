@@ -71,8 +71,6 @@ def one(candidate: Candidate, occasion: Occasion, *, request_id: str | None, is_
     """Ask about one prediction. Raises InvalidArgument."""
     fields = occasion.fields()
     entry, row = _entry(candidate, occasion.respondent, request_id, {})
-    if candidate.segments is not None:
-        entry["segments"] = candidate.segments
     rows = () if row is None or is_dry_run else (row,)
     return Ask(_body({**fields, **entry}), str(fields["opportunity_id"]), candidate.key, is_dry_run, rows)
 
@@ -102,6 +100,8 @@ def _entry(
     entry: dict[str, object] = {"key": checked_key(candidate.key)}
     if candidate.payload is not None:
         entry["payload"] = candidate.payload
+    if candidate.segments is not None:
+        entry["segments"] = candidate.segments
     if candidate.model_version is None:
         if candidate.probabilities is not None or candidate.answer is not None:
             raise InvalidArgument("invalid_model_version", "A prediction needs the name of its model version.")

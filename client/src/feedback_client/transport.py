@@ -145,7 +145,9 @@ class AsyncioTransport:
 def ask_reply(response: httpx.Response) -> AskReply:
     if response.status_code == 200:
         decision = read(response.content)
-        return decision or Refused("not_the_service", "The answer is not a decision; is the endpoint right?")
+        if decision is None:  # a decision that says no is false, too
+            return Refused("not_the_service", "The answer is not a decision; is the endpoint right?")
+        return decision
     return failure_outcome(response.status_code, response.content, retry_after=_retry_after(response))
 
 

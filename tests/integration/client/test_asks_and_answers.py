@@ -65,17 +65,20 @@ def test_a_user_who_was_just_asked_is_not_asked_again(client: Client, asking_pet
     other = client.ask("b", model_version="m1", probabilities=P, payload={}, opportunity_id="o-2", respondent="u")
     assert (bool(first), bool(again), bool(other)) == (True, True, False)
     assert (again.ask_id, again.key) == (first.ask_id, "a")
-    assert other.reason != "unreachable"
+    assert other.reason == "concurrent"
+    assert other.retry_after_seconds is not None
+    assert (other.opportunity_id, other.key, other.policy_version) == ("o-2", "b", first.policy_version)
     assert (Ask.objects.count(), AskDecision.objects.count(), Prediction.objects.count()) == (1, 2, 2)
-    assert client.stats.asks_selected == 2
+    assert (client.stats.asks, client.stats.asks_selected, client.stats.asks_unanswered) == (3, 2, 0)
 
 
 def test_a_ranked_list_is_logged_whole_and_asked_about_once(client: Client, asking_pets: Project) -> None:
-    candidates = [Candidate(key, "m1", P, payload={"text": key}) for key in "abc"]
+    candidates = [Candidate(key, "m1", P, payload={"text": key}, segments={"s": key}) for key in "abc"]
     decision = client.ask(candidates=candidates, respondent="u", opportunity_id="o-1")
     assert decision.reason in ("selected", "audit")
     assert decision.key in ("a", "b", "c")
     assert Ask.objects.get().item.key == decision.key
+    assert {item.key: item.segments for item in Item.objects.all()} == {key: {"s": key} for key in "abc"}
     contexts = Prediction.objects.order_by("item__key").values_list("context", flat=True)
     assert [(context["position"], context["candidates"]) for context in contexts] == [
         (place, ["a", "b", "c"]) for place in (1, 2, 3)
