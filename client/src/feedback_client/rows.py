@@ -186,8 +186,8 @@ def feedback_row(
         occurred_at = dt.datetime.now(dt.timezone.utc)
     elif occurred_at.tzinfo is None:
         raise InvalidArgument("naive_time", "occurred_at needs a time zone.")
-    row_id = uuid4().hex if feedback_id is None else feedback_id
-    if not row_id or not isinstance(row_id, str) or len(row_id) > LONGEST_FEEDBACK_ID:
+    row_id: object = uuid4().hex if feedback_id is None else feedback_id
+    if not isinstance(row_id, str) or not 0 < len(row_id) <= LONGEST_FEEDBACK_ID:
         raise InvalidArgument("invalid_id", f"The id of feedback is a text of 1 to {LONGEST_FEEDBACK_ID} characters.")
     row: dict[str, object] = {"id": row_id, "kind": kind, **target.fields(), "occurred_at": occurred_at.isoformat()}
     if value is not None:
