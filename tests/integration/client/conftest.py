@@ -10,7 +10,8 @@ from labeling.models import Project
 from tests.factories.labeling import model_version
 from tests.integration.client.flaky_proxy import FlakyProxy
 
-QUICK = Options(linger_seconds=0.05, ask_timeout_seconds=20.0)
+UNHURRIED = Options(linger_seconds=600.0, ask_timeout_seconds=20.0)
+"""Sends when flushed, or when a batch is full: what travels together does not depend on how busy the machine is."""
 MakeClient = Callable[..., Client]
 
 
@@ -32,7 +33,7 @@ def pets(transactional_db: None, project: Project) -> Project:
 def make_client(proxy: FlakyProxy, pets: Project, secret_key: str) -> Iterator[MakeClient]:
     made: list[Client] = []
 
-    def make(options: Options = QUICK, *, key: str = secret_key) -> Client:
+    def make(options: Options = UNHURRIED, *, key: str = secret_key) -> Client:
         client = Client(proxy.url, pets.slug, key, strict=True, options=options)
         made.append(client)
         return client

@@ -8,7 +8,7 @@ from feedback_client import AsyncClient, Candidate, Client, Options
 from feedback_client.breaker import FAILURES
 
 from labeling.models import Item, Prediction, Project
-from tests.integration.client.conftest import QUICK, MakeClient
+from tests.integration.client.conftest import UNHURRIED, MakeClient
 from tests.integration.client.flaky_proxy import Answer, FlakyProxy
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,7 +93,7 @@ def test_a_kept_connection_that_the_server_closed_is_no_reason_to_say_no(client:
 def test_an_ask_that_the_service_refuses_is_no_and_is_logged(
     make_client: MakeClient, proxy: FlakyProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = make_client(QUICK, key="fb_sk_wrong")
+    client = make_client(UNHURRIED, key="fb_sk_wrong")
     proxy.faults.append(Answer(401, body=b'{"code": "invalid_api_key", "message": "Not known."}'))
     assert client.ask("a", model_version="m1", probabilities=P).reason == "refused"
     assert any("Not known. (ask:invalid_api_key)" in message for message in caplog.messages)
@@ -109,7 +109,7 @@ def test_the_asyncio_client_logs_asks_and_flushes(proxy: FlakyProxy, pets: Proje
     proxy.faults.extend([YES, "hang"])
 
     async def app() -> None:
-        async with AsyncClient(proxy.url, pets.slug, secret_key, strict=True, options=QUICK) as client:
+        async with AsyncClient(proxy.url, pets.slug, secret_key, strict=True, options=UNHURRIED) as client:
             assert await client.ask("a", model_version="m1", probabilities=P, payload={"text": "a"})
             late = client.ask("b", model_version="m1", probabilities=P, payload={"text": "b"}, timeout=0.2)
             steps = 0
@@ -134,7 +134,7 @@ def test_the_asyncio_client_logs_asks_and_flushes(proxy: FlakyProxy, pets: Proje
 
 def test_one_asyncio_client_serves_one_loop_after_another(proxy: FlakyProxy, pets: Project, secret_key: str) -> None:
     proxy.faults.extend([Answer(200, {"Connection": "close"}, YES.body)] * 2)
-    client = AsyncClient(proxy.url, pets.slug, secret_key, strict=True, options=QUICK)
+    client = AsyncClient(proxy.url, pets.slug, secret_key, strict=True, options=UNHURRIED)
 
     async def ask() -> bool:
         return bool(await client.ask("a"))
@@ -147,7 +147,7 @@ def test_cancelling_an_ask_cancels_it(proxy: FlakyProxy, pets: Project, secret_k
     proxy.faults.append("hang")
 
     async def app() -> bool:
-        async with AsyncClient(proxy.url, pets.slug, secret_key, strict=True, options=QUICK) as client:
+        async with AsyncClient(proxy.url, pets.slug, secret_key, strict=True, options=UNHURRIED) as client:
             asking = asyncio.create_task(client.ask("a"))
             while not proxy.seen:
                 await asyncio.sleep(0.01)

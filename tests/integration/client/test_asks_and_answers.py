@@ -9,7 +9,7 @@ from feedback_client import AsyncClient, Candidate, Client, request_id_scope
 from labeling.models import Ask, Correction, Feedback, Item, Prediction, Project
 from sampling.models import AskDecision
 from tests.factories import asking
-from tests.integration.client.conftest import QUICK, MakeClient
+from tests.integration.client.conftest import UNHURRIED, MakeClient
 from tests.integration.client.flaky_proxy import FlakyProxy
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -126,7 +126,7 @@ def test_an_ask_about_something_unknown_is_no_and_says_why(
 
 def test_asyncio_apps_ask_many_users_at_once(proxy: FlakyProxy, asking_pets: Project, secret_key: str) -> None:
     async def app() -> list[bool]:
-        async with AsyncClient(proxy.url, asking_pets.slug, secret_key, strict=True, options=QUICK) as client:
+        async with AsyncClient(proxy.url, asking_pets.slug, secret_key, strict=True, options=UNHURRIED) as client:
             asks = (
                 client.ask(f"k-{n}", model_version="m1", probabilities=P, payload={"n": n}, respondent=f"u-{n}")
                 for n in range(8)

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from labeling.models import ApiKey, Item, ModelVersion, Prediction, Project
 from labeling.services import api_keys, intake, projects
-from tests.integration.client.conftest import QUICK
+from tests.integration.client.conftest import UNHURRIED
 from tests.integration.client.flaky_proxy import FlakyProxy
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def digits(transactional_db: None) -> Project:
 @pytest.fixture
 def digits_client(digits: Project, proxy: FlakyProxy) -> Iterator[Client]:
     key = api_keys.create(digits, name="app", kind=ApiKey.Kind.SECRET, by=None).key
-    with Client(proxy.url, digits.slug, key, strict=True, options=QUICK) as client:
+    with Client(proxy.url, digits.slug, key, strict=True, options=UNHURRIED) as client:
         yield client
 
 
