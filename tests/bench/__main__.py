@@ -15,7 +15,17 @@ from tests.bench.machine import facts
 from tests.bench.page import page
 from tests.bench.result import Result
 
-MODULES = ("scores", "batches", "import_rate", "refill", "queue_cycles", "export_rate", "feedback_rate", "asks")
+MODULES = (
+    "scores",
+    "batches",
+    "import_rate",
+    "refill",
+    "queue_cycles",
+    "export_rate",
+    "feedback_rate",
+    "asks",
+    "client",
+)
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -26,7 +36,15 @@ def _run(name: str) -> list[Result]:
         f"from tests.bench.{name} import run; "
         "results = [asdict(r) for r in run()]; print(); print('RESULTS ' + json.dumps(results))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    path = os.pathsep.join(filter(None, (str(ROOT / "client" / "src"), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     marked = [line for line in done.stdout.splitlines() if line.startswith("RESULTS ")]
     if done.returncode != 0 or not marked:
         sys.stderr.write(done.stdout)

@@ -9,12 +9,14 @@ import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = ("feedbackproject", "labeling", "sampling", "training", "datasets", "tests/bench", "scripts")
+CLIENT: Final = ROOT / "client" / "src"
 
 
 def modules_with_examples() -> list[str]:
     """Every module of ours whose source has a prompt in it."""
-    paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths if ">>> " in path.read_text()]
+    homes = [*((ROOT, package) for package in PACKAGES), (CLIENT, "feedback_client")]
+    found = [(home, path) for home, package in homes for path in sorted((home / package).rglob("*.py"))]
+    names = [".".join(path.relative_to(home).with_suffix("").parts) for home, path in found if ">>> " in path.read_text()]
     return [name.removesuffix(".__init__") for name in names]
 
 
@@ -30,6 +32,7 @@ def test_examples_are_looked_for_everywhere() -> None:
     assert {
         "sampling.selection",
         "datasets.estimation.aipw",
+        "feedback_client.retries",
         "labeling.schema",
         "tests.bench.label_curves.curve",
     } <= set(found)
