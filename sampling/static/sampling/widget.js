@@ -152,7 +152,7 @@ const drain = async () => {
     waiting = waiting.filter((each) => each !== entry);
     drop(`out:${entry.id}`);
     const said = await response.json().catch(() => ({}));
-    emit(response.ok ? "sent" : "error", { event: entry.body.event, ...said, ...said.error });
+    emit(response.ok ? "sent" : "error", { event: entry.body.event, ...said });
   }
   isDraining = false;
 };
@@ -573,8 +573,8 @@ const call = async (asked) => {
     const response = await asked;
     const said = await response.json();
     if (response.ok) return said;
-    emit("error", said.error);
-    return { ...refused("refused"), ...said.error };
+    emit("error", said);
+    return { ...said, ...refused("refused") };
   } catch {
     emit("error", { code: "unreachable" });
     return refused("unreachable");

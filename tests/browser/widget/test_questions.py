@@ -28,7 +28,7 @@ ANSWERS: Final = [
     ("single_choice", {"options": OPTIONS}, ["ArrowDown", "Enter"], "choice", "right"),
     ("single_choice", {"options": MANY}, ["o", "Tab", "Enter"], "choice", "k0"),
     ("multiple_choice", {"options": OPTIONS}, ["Space", "Tab", "Tab", "Space", "Tab", "Enter"], "choice", ["fast", "kind"]),
-    ("text", {}, ["G", "r", "ü", "ß", "e", "Tab", "Enter"], "text", "Grüße"),
+    ("text", {}, ["F", "i", "n", "e", "Tab", "Enter"], "text", "Fine"),
     ("preference", {"a": {"en": "The first"}, "b": {"en": "The second"}}, ["ArrowUp", "Space"], "preference", "tie"),
     ("correction", {}, ["Enter"], "thumb", "up"),
 ]  # fmt: skip
@@ -59,7 +59,7 @@ def test_a_question_is_answered_by_keyboard(
     press(page, keys)
     wait_until_sent(page, "answered")
     feedback = Feedback.objects.get()
-    assert (feedback.kind, feedback.value) == (stored_as, value) or feedback.value == {stored_as: value}
+    assert (feedback.kind, feedback.value) == (stored_as, value)
     assert (feedback.item, feedback.channel) == (item, Feedback.Channel.TOKEN)
     expect(page.get_by_text("Thank you.").last).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
