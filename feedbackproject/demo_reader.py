@@ -42,9 +42,10 @@ POLICY: AskPolicyChanges = {
     "most_per_session": 200,
     "most_per_7_days": 500,
     "most_per_30_days": 1_000,
-    "opt_out_seconds": 3_600,
     "threshold": 0.1,
     "audit_share": 0.2,
+    # A question that is left alone keeps others back until it expires.
+    "ask_lifetime_seconds": 60,
 }
 
 
