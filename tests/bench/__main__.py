@@ -25,6 +25,7 @@ MODULES = (
     "feedback_rate",
     "asks",
     "client",
+    "widget_size",
 )
 ROOT = Path(__file__).resolve().parent.parent.parent
 
