@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from datasets.estimation import wilson
+from datasets.estimation import randomised_response, representativeness, two_proportions, wilson
 from feedbackproject import simulation_report
 from labeling import calibration, probability, schema, splitting
 from sampling import selection
@@ -34,6 +34,9 @@ MODULES = [
     schema,
     splitting,
     wilson,
+    randomised_response,
+    representativeness,
+    two_proportions,
     selection,
     entropy,
     least_confidence,
