@@ -38,6 +38,10 @@ def _list(name: str, default: str) -> list[str]:
 
 
 SECRET_KEY = _secret_key()
+SECRET_KEY_FALLBACKS = _list("SECRET_KEY_FALLBACKS", "")
+RESPONDENT_KEY = os.environ.get("RESPONDENT_KEY") or SECRET_KEY
+"""Hashes the ids of respondents. With another key they all are strangers, so this one stays when SECRET_KEY changes."""
+RESPONDENT_KEY_FALLBACKS = _list("RESPONDENT_KEY_FALLBACKS", "")
 DEBUG = os.environ.get("DEBUG", "") == "1"
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS", "")

@@ -1,8 +1,6 @@
 """Rows of a stream, recorded chunk by chunk: each row is judged on its own, each chunk is one transaction."""
 
 import datetime as dt
-import hashlib
-import hmac
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
@@ -18,6 +16,7 @@ from labeling import selectors, wire
 from labeling.duplicates import SeenHashes
 from labeling.errors import DomainError
 from labeling.models import EmbeddingSpace, Project
+from labeling.respondent_hash import keyed_hash, respondent_key
 from labeling.services import bulk, embeddings, prediction_rows
 from labeling.services.prediction_rows import Score
 from labeling.splitting import bucket_of
@@ -87,7 +86,7 @@ class Recorder:
         self._now = now or timezone.now()
         self._seen = SeenHashes()
         self._largest_row = settings.INTAKE_MAX_ROW_BYTES
-        self._respondent_key = hashlib.sha256(f"respondent:{project.pk}:{settings.SECRET_KEY}".encode()).digest()
+        self._respondent_key = respondent_key(project.pk, settings.RESPONDENT_KEY)
 
     def record(self, rows: Iterable[bytes | object]) -> IntakeReport:
         """Take all rows: JSON as bytes, or objects that json can write. Blank ones are passed over."""
@@ -185,7 +184,7 @@ class Recorder:
             probabilities,
             predicted_class,
             confidence,
-            hmac.digest(self._respondent_key, respondent.encode(), "sha256").hex() if respondent else "",
+            keyed_hash(self._respondent_key, respondent),
             bulk.jsonb(row.context),
             None if answer is None else bulk.jsonb(answer),
         )

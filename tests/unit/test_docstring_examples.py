@@ -7,7 +7,8 @@ import pytest
 
 from datasets.estimation import randomised_response, representativeness, two_proportions, wilson
 from feedbackproject import simulation_report
-from labeling import calibration, probability, schema, splitting
+from labeling import ask_tokens, calibration, probability, questions, respondent_hash, schema, splitting
+from labeling.questions import locales, private
 from sampling import selection
 from sampling.strategies import (
     bald,
@@ -33,6 +34,11 @@ MODULES = [
     probability,
     schema,
     splitting,
+    questions,
+    locales,
+    private,
+    ask_tokens,
+    respondent_hash,
     wilson,
     randomised_response,
     representativeness,
