@@ -26,6 +26,16 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class StageOf:
+    """A stage of a funnel; `share_of_previous` is None for the first, and where there was nothing before."""
+
+    name: Stage
+    count: float
+    respondents: int
+    share_of_previous: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Funnel:
     """What became of the opportunities of one group, stage by stage; `dismissed` is a way out, not a stage."""
 
@@ -40,6 +50,13 @@ class Funnel:
     def stage(self, name: Stage) -> Count:
         found: Count = getattr(self, name)
         return found
+
+    @property
+    def stages(self) -> list[StageOf]:
+        """All stages, in order."""
+        return [
+            StageOf(name, self.stage(name).count, self.stage(name).respondents, self.share(name)) for name in STAGES
+        ]
 
     @property
     def response(self) -> Estimate:

@@ -24,11 +24,14 @@ from sampling.ask_funnel import (
     Funnel,
     Group,
     Guardrail,
+    Representation,
     anchoring,
     guardrails,
+    representation,
 )
 from sampling.models import AskDecision
 
+DEFAULT_PERIOD: Final = dt.timedelta(days=30)
 OUTCOMES: Final = ("abandonment", "retry", "conversion")
 """Kinds of implicit feedback that tell whether asking does harm."""
 
@@ -162,6 +165,43 @@ class Answers:
     n: int
     effective_n: float
     median_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything the funnel page and the API say of a period."""
+
+    period: Period
+    breakdown: Breakdown
+    reasons: list[ReasonCount]
+    propensities: list[Bin]
+    harm: Harm
+    anchoring: Anchoring
+    representation: Representation | None
+    answers: Answers
+
+
+def period(
+    *, now: dt.datetime, since: dt.datetime | None = None, until: dt.datetime | None = None, question: str = ""
+) -> Period:
+    """The period asked for: up to now and 30 days long where that is left open."""
+    end = until or now
+    return Period(since or end - DEFAULT_PERIOD, end, question)
+
+
+def report(project: Project, period: Period) -> Report:
+    """Seven statements."""
+    found = breakdown(project, period)
+    return Report(
+        period=period,
+        breakdown=found,
+        reasons=reasons(project, period),
+        propensities=propensities(project, period),
+        harm=harm(project, period),
+        anchoring=agreement(project, period),
+        representation=representation(found.by_segment),
+        answers=answers(project, period),
+    )
 
 
 def breakdown(project: Project, period: Period) -> Breakdown:

@@ -1,8 +1,9 @@
 from django.urls import path
 
-from sampling.api import control_arm, queue_policies, refills, surrogates
+from sampling.api import ask_funnel, control_arm, queue_policies, refills, surrogates
 
 urlpatterns = [
+    path("projects/<slug:slug>/asks/funnel", ask_funnel.AskFunnel.as_view(), name="ask-funnel"),
     path("projects/<slug:slug>/refills", refills.RefillList.as_view(), name="refills"),
     path("projects/<slug:slug>/refills/<int:run_id>", refills.RefillDetail.as_view(), name="refill"),
     path("projects/<slug:slug>/refills/<int:run_id>/replay", refills.RefillReplay.as_view(), name="refill-replay"),

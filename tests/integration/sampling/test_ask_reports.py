@@ -6,6 +6,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from rest_framework.test import APIClient
 
 from datasets.services import accept
 from labeling.models import Project, QuestionVersion, Respondent
@@ -173,3 +175,57 @@ def test_each_report_is_one_statement(project: Project, asked: QuestionVersion) 
         ) as queries:
             report(project, PERIOD)
         assert len(queries) == 1
+
+
+FUNNEL = "/api/v1/projects/pets/asks/funnel"
+
+
+def test_the_api_gives_the_same_numbers(app_client: APIClient, project: Project, asked: QuestionVersion) -> None:
+    for number in range(40):
+        segment = "de" if number % 2 else "fr"
+        log.decision(project, "not_drawn", who=f"r{number}", asked=asked, segment=segment)
+    log.decision(project, "selected", who="r1", asked=asked, fate="answered", segment="de")
+    log.decision(project, "holdout", who="h")
+    response = app_client.get(
+        FUNNEL, {"since": PERIOD.since.isoformat(), "until": PERIOD.until.isoformat(), "question": "is_right"}
+    )
+    assert response.status_code == 200
+    said = response.json()
+    assert said["funnel"]["stages"][:3] == [
+        {"stage": "opportunities", "count": 41.0, "respondents": 40, "share_of_previous": None},
+        {"stage": "eligible", "count": 41.0, "respondents": 40, "share_of_previous": 1.0},
+        {"stage": "selected", "count": 1.0, "respondents": 1, "share_of_previous": 1 / 41},
+    ]
+    assert said["funnel"]["response"]["value"] == 1.0
+    assert [group["name"] for group in said["by_segment"]] == ["de", "fr"]
+    assert said["reasons"][0] == {"reason": "not_drawn", "meaning": "Not drawn", "count": 40.0, "respondents": 40}
+    assert len(said["propensities"]) == 10
+    assert said["representation"] is None  # both have fewer than 30 opportunities
+    assert said["harm"]["guardrails"][0]["low"] is None
+    assert said["answers"] == {"n": 1, "effective_n": 1.0, "median_seconds": 5.0}
+    assert said["question"] == "is_right"
+
+
+def test_the_api_s_period_is_the_last_month(app_client: APIClient, project: Project) -> None:
+    now = timezone.now()
+    log.decision(project, "quiet", at=now - dt.timedelta(days=29))
+    log.decision(project, "quiet", at=now - dt.timedelta(days=31))
+    assert app_client.get(FUNNEL).json()["funnel"]["stages"][0]["count"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "query", ["since=yesterday", "since=2026-02-01T00:00:00Z&until=2026-01-01T00:00:00Z", "question=" + "x" * 65]
+)
+def test_the_api_refuses_what_is_no_period(app_client: APIClient, query: str) -> None:
+    response = app_client.get(f"{FUNNEL}?{query}")
+    assert response.status_code == 400
+    assert response.json()["code"] == "invalid_input"
+
+
+def test_the_api_is_for_those_who_may_read(
+    api_client: APIClient, project: Project, annotator: User, reviewer: User, stranger: User
+) -> None:
+    assert api_client.get(FUNNEL).status_code == 401
+    for person, status in ((annotator, 403), (stranger, 404), (reviewer, 200)):
+        api_client.force_login(person)
+        assert api_client.get(FUNNEL).status_code == status
