@@ -9,7 +9,8 @@ from datasets.estimation import randomised_response, representativeness, two_pro
 from feedbackproject import simulation_report
 from labeling import ask_tokens, calibration, probability, questions, respondent_hash, schema, splitting
 from labeling.questions import locales, private
-from sampling import selection
+from sampling import objective, pacing, selection
+from sampling.asking import draws, utility
 from sampling.strategies import (
     bald,
     committee_blocks,
@@ -44,6 +45,10 @@ MODULES = [
     representativeness,
     two_proportions,
     selection,
+    pacing,
+    objective,
+    draws,
+    utility,
     entropy,
     least_confidence,
     margin,
