@@ -40,32 +40,38 @@ _PERIOD: Final = """decision.project_id = %(project)s AND decision.created_at >=
         JOIN labeling_question question ON question.id = version.question_id
         WHERE question.project_id = %(project)s AND question.key = %(question)s))"""
 
-# One walk over the log for all breakdowns. Only asks have an arm.
+# One walk over the log for all breakdowns. Only asks have an arm. What a respondent did is put together first: to sort
+# every decision once a breakdown, only to count different respondents, costs most of the time.
 _FUNNEL: Final = f"""
 SELECT grouping(segment, model, draw, sight), segment, model, draw, sight,
-    coalesce(sum(weight), 0), count(DISTINCT who),
-    coalesce(sum(weight) FILTER (WHERE is_eligible), 0), count(DISTINCT who) FILTER (WHERE is_eligible),
-    count(*) FILTER (WHERE is_ask), count(DISTINCT who) FILTER (WHERE is_ask),
-    count(*) FILTER (WHERE is_shown), count(DISTINCT who) FILTER (WHERE is_shown),
-    count(*) FILTER (WHERE is_answered), count(DISTINCT who) FILTER (WHERE is_answered),
-    count(*) FILTER (WHERE is_accepted), count(DISTINCT who) FILTER (WHERE is_accepted),
-    count(*) FILTER (WHERE is_dismissed), count(DISTINCT who) FILTER (WHERE is_dismissed)
-FROM (SELECT decision.segment, decision.model_version_id AS model, decision.is_eligible, decision.is_ask,
-        decision.log_weight AS weight, nullif(decision.respondent_hash, '') AS who,
-        CASE WHEN NOT decision.is_ask THEN '' WHEN decision.reason = 'audit' THEN 'audit' ELSE 'policy' END AS draw,
-        CASE WHEN NOT decision.is_ask THEN '' WHEN decision.is_blind THEN 'blind' ELSE 'shown' END AS sight,
-        ask.shown_at IS NOT NULL AS is_shown, ask.dismissed_at IS NOT NULL AS is_dismissed,
-        ask.answered_at IS NOT NULL AS is_answered,
-        ask.answered_at IS NOT NULL AND EXISTS (SELECT 1 FROM datasets_acceptedlabel label
-            WHERE label.item_id = ask.item_id AND label.superseded_at IS NULL) AS is_accepted
-    FROM sampling_askdecision decision LEFT JOIN labeling_ask ask ON ask.id = decision.ask_id
-    WHERE {_PERIOD}) fate
+    coalesce(sum(opportunities), 0), count(DISTINCT who),
+    coalesce(sum(eligible), 0), count(DISTINCT who) FILTER (WHERE eligible > 0),
+    coalesce(sum(selected), 0)::int, count(DISTINCT who) FILTER (WHERE selected > 0),
+    coalesce(sum(shown), 0)::int, count(DISTINCT who) FILTER (WHERE shown > 0),
+    coalesce(sum(answered), 0)::int, count(DISTINCT who) FILTER (WHERE answered > 0),
+    coalesce(sum(accepted), 0)::int, count(DISTINCT who) FILTER (WHERE accepted > 0),
+    coalesce(sum(dismissed), 0)::int, count(DISTINCT who) FILTER (WHERE dismissed > 0)
+FROM (SELECT segment, model, draw, sight, who, sum(weight) AS opportunities,
+        sum(weight) FILTER (WHERE is_eligible) AS eligible, count(*) FILTER (WHERE is_ask) AS selected,
+        count(shown_at) AS shown, count(answered_at) AS answered, count(dismissed_at) AS dismissed,
+        count(*) FILTER (WHERE answered_at IS NOT NULL AND EXISTS (SELECT 1 FROM datasets_acceptedlabel label
+            WHERE label.item_id = fate.item_id AND label.superseded_at IS NULL)) AS accepted
+    FROM (SELECT decision.segment, decision.model_version_id AS model, decision.is_eligible, decision.is_ask,
+            decision.log_weight AS weight, nullif(decision.respondent_hash, '') COLLATE "C" AS who,
+            CASE WHEN NOT decision.is_ask THEN '' WHEN decision.reason = 'audit' THEN 'audit' ELSE 'policy' END AS draw,
+            CASE WHEN NOT decision.is_ask THEN '' WHEN decision.is_blind THEN 'blind' ELSE 'shown' END AS sight,
+            ask.item_id, ask.shown_at, ask.dismissed_at, ask.answered_at
+        FROM sampling_askdecision decision LEFT JOIN labeling_ask ask ON ask.id = decision.ask_id
+        WHERE {_PERIOD}) fate
+    GROUP BY 1, 2, 3, 4, 5) of_respondent
 GROUP BY GROUPING SETS ((), (segment), (model), (draw), (sight))"""  # noqa: S608 - no value is in the text
 _ALL, _BY_SEGMENT, _BY_MODEL, _BY_DRAW, _BY_SIGHT = 0b1111, 0b0111, 0b1011, 0b1101, 0b1110
 
 _REASONS: Final = f"""
-SELECT decision.reason, sum(decision.log_weight), count(DISTINCT nullif(decision.respondent_hash, ''))
-FROM sampling_askdecision decision WHERE {_PERIOD} GROUP BY 1 ORDER BY 2 DESC, 1"""  # noqa: S608 - as above
+SELECT reason, sum(weight), count(who)
+FROM (SELECT decision.reason, nullif(decision.respondent_hash, '') AS who, sum(decision.log_weight) AS weight
+    FROM sampling_askdecision decision WHERE {_PERIOD} GROUP BY 1, 2) of_respondent
+GROUP BY 1 ORDER BY 2 DESC, 1"""  # noqa: S608 - as above
 
 # A propensity of 1 belongs to the last step.
 _PROPENSITIES: Final = f"""
