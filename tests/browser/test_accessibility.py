@@ -19,8 +19,8 @@ from tests.factories import digits, kinds
 from tests.factories import sampling as factory
 from tests.factories.datasets import accepted
 
-FORMS_ONLY: Final = {"logout", "theme", "import_preview"}
-"""Addresses that take a form and are no pages."""
+NO_PAGES: Final = {"logout", "theme", "import_preview", "widget"}
+"""Addresses that take a form, and the widget's."""
 FOR_ANNOTATORS: Final = {"projects", "new_project", "account", "annotate", "history"}
 DIALOGS: Final = ["guidelines", "comment-dialog", "skip-menu", "keys-help"]
 
@@ -35,7 +35,7 @@ def page_names() -> set[str]:
             found.add(pattern.name or "")
         elif not pattern.namespace:
             waiting.extend(pattern.url_patterns)
-    return found - FORMS_ONLY
+    return found - NO_PAGES
 
 
 def address(name: str, project: Project, item: Item) -> str:
