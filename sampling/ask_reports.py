@@ -30,6 +30,7 @@ from sampling.ask_funnel import (
     representation,
 )
 from sampling.models import AskDecision
+from sampling.pacing import paced_target
 
 DEFAULT_PERIOD: Final = dt.timedelta(days=30)
 OUTCOMES: Final = ("abandonment", "retry", "conversion")
@@ -68,8 +69,9 @@ GROUP BY GROUPING SETS ((), (segment), (model), (draw), (sight))"""  # noqa: S60
 _ALL, _BY_SEGMENT, _BY_MODEL, _BY_DRAW, _BY_SIGHT = 0b1111, 0b0111, 0b1011, 0b1101, 0b1110
 
 _REASONS: Final = f"""
-SELECT reason, sum(weight), count(who)
-FROM (SELECT decision.reason, nullif(decision.respondent_hash, '') AS who, sum(decision.log_weight) AS weight
+SELECT reason, sum(weight), count(who), max(largest) > 1
+FROM (SELECT decision.reason, nullif(decision.respondent_hash, '') AS who, sum(decision.log_weight) AS weight,
+        max(decision.log_weight) AS largest
     FROM sampling_askdecision decision WHERE {_PERIOD} GROUP BY 1, 2) of_respondent
 GROUP BY 1 ORDER BY 2 DESC, 1"""  # noqa: S608 - as above
 
@@ -121,6 +123,11 @@ SELECT ask.propensity, extract(epoch FROM ask.answered_at - ask.shown_at)::float
 FROM sampling_askdecision decision JOIN labeling_ask ask ON ask.id = decision.ask_id
 WHERE {_PERIOD} AND ask.answered_at IS NOT NULL"""  # noqa: S608 - as above
 
+_SPENT: Final = """
+SELECT least(floor(extract(epoch FROM created_at - %(since)s) / %(seconds)s)::int, %(steps)s - 1), count(*)
+FROM labeling_ask WHERE project_id = %(project)s AND created_at >= %(since)s AND created_at < %(until)s GROUP BY 1"""
+SPENDING_STEPS: Final = 30
+
 
 @dataclass(frozen=True)
 class Period:
@@ -146,9 +153,12 @@ class Breakdown:
 
 @dataclass(frozen=True)
 class ReasonCount:
+    """`is_sampled`: the log holds some of these decisions only, and the rest is in their weight."""
+
     reason: AskDecision.Reason
     count: float
     respondents: int
+    is_sampled: bool
 
 
 @dataclass(frozen=True)
@@ -171,6 +181,36 @@ class Answers:
     n: int
     effective_n: float
     median_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Asks of a budget period that is under way, in equal steps of its time, beside an even pace."""
+
+    budget: int
+    since: dt.datetime
+    period_seconds: int
+    now: dt.datetime
+    by_step: tuple[int, ...]
+
+    @property
+    def spent(self) -> int:
+        return sum(self.by_step)
+
+    @property
+    def elapsed_seconds(self) -> float:
+        return (self.now - self.since).total_seconds()
+
+    @property
+    def target(self) -> float:
+        """What an even pace has spent by now."""
+        return paced_target(
+            budget=self.budget, elapsed_seconds=self.elapsed_seconds, period_seconds=self.period_seconds
+        )
+
+    @property
+    def until(self) -> dt.datetime:
+        return self.since + dt.timedelta(seconds=self.period_seconds)
 
 
 @dataclass(frozen=True)
@@ -229,8 +269,8 @@ def breakdown(project: Project, period: Period) -> Breakdown:
 def reasons(project: Project, period: Period) -> list[ReasonCount]:
     """Decisions by reason, the most frequent first; one statement."""
     return [
-        ReasonCount(AskDecision.Reason(reason), count, respondents)
-        for reason, count, respondents in _rows(_REASONS, project, period)
+        ReasonCount(AskDecision.Reason(reason), count, respondents, is_sampled)
+        for reason, count, respondents, is_sampled in _rows(_REASONS, project, period)
     ]
 
 
@@ -268,6 +308,22 @@ def answers(project: Project, period: Period) -> Answers:
     weights = np.array([1.0 / propensity for propensity, _ in rows])
     seconds = [elapsed for _, elapsed in rows if elapsed]
     return Answers(len(rows), effective_sample_size(weights), float(np.median(seconds)) if seconds else None)
+
+
+def spending(project: Project, *, budget: int, since: dt.datetime, period_seconds: int, now: dt.datetime) -> Spending:
+    """Asks since `since`, when the budget period that holds `now` began; one statement."""
+    named = {
+        "project": project.pk,
+        "since": since,
+        "until": since + dt.timedelta(seconds=period_seconds),
+        "seconds": period_seconds / SPENDING_STEPS,
+        "steps": SPENDING_STEPS,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_SPENT, named)
+        counts: dict[int, int] = dict(cursor.fetchall())
+    by_step = tuple(counts.get(step, 0) for step in range(SPENDING_STEPS))
+    return Spending(budget, since, period_seconds, now, by_step)
 
 
 def _rows(statement: str, project: Project, period: Period, **values: int) -> list[tuple[Any, ...]]:
