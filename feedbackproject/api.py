@@ -19,6 +19,7 @@ from labeling.errors import (
     InvalidInput,
     NotAllowed,
     NotFound,
+    RateLimited,
     TooLarge,
     Unavailable,
 )
@@ -32,6 +33,7 @@ _STATUS_BY_FAMILY: tuple[tuple[type[DomainError], int], ...] = (
     (Conflict, status.HTTP_409_CONFLICT),
     (Contradiction, status.HTTP_422_UNPROCESSABLE_ENTITY),
     (TooLarge, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE),
+    (RateLimited, status.HTTP_429_TOO_MANY_REQUESTS),
     (Unavailable, status.HTTP_503_SERVICE_UNAVAILABLE),
 )
 
@@ -65,7 +67,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     request: HttpRequest = context["request"]._request
     if isinstance(error, DomainError):
         set_rollback()
-        return Response(_envelope(request, error.code, error.message, error.fields), status=status_of(error))
+        body = _envelope(request, error.code, error.message, error.fields)
+        wait = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, RateLimited) else None
+        return Response(body, status=status_of(error), headers=wait)
     if isinstance(error, OperationalError | InterfaceError):
         # The database is restarting or gone. Nothing was committed, so the client may simply try again.
         logger.exception("database unavailable")

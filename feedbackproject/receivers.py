@@ -8,6 +8,7 @@ from labeling.wakeup import wake, wake_soon
 ACCEPT_PENDING = "datasets.accept_pending"
 CHECK_WATERMARK = "sampling.check_watermark"
 CHECK_RETRAINING = "training.check_retraining"
+JOIN_FEEDBACK = "labeling.join_feedback"
 
 
 def _on_annotation_recorded(sender: object, *, project_id: int, **kwargs: Any) -> None:
@@ -23,8 +24,13 @@ def _on_labels_accepted(sender: object, *, project_id: int, **kwargs: Any) -> No
     wake(CHECK_RETRAINING, project_id)
 
 
+def _on_feedback_joinable(sender: object, *, project_id: int, **kwargs: Any) -> None:
+    wake_soon(JOIN_FEEDBACK, project_id)
+
+
 def connect() -> None:
     news.annotation_recorded.connect(_on_annotation_recorded, dispatch_uid="annotation_recorded")
     news.queue_low.connect(_on_queue_low, dispatch_uid="queue_low")
     news.champion_changed.connect(_on_queue_low, dispatch_uid="champion_changed")
     news.labels_accepted.connect(_on_labels_accepted, dispatch_uid="labels_accepted")
+    news.feedback_joinable.connect(_on_feedback_joinable, dispatch_uid="feedback_joinable")

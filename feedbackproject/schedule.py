@@ -47,5 +47,17 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
     },
     "go on with imports that were lost": {"task": "labeling.sweep_imports", "schedule": schedule(15.0)},
     "delete the files of old imports": {"task": "labeling.forget_import_files", "schedule": schedule(3600.0)},
+    "expire asks": {
+        "task": "labeling.sweep_asks",
+        "schedule": schedule(30.0),
+        "options": {"expires": 30.0},
+    },
+    "join feedback to what it is about": {
+        "task": "labeling.sweep_feedback",
+        "schedule": schedule(20.0),
+        "options": {"expires": 20.0},
+    },
+    "join feedback that waits long": {"task": "labeling.join_old_feedback", "schedule": schedule(3600.0)},
+    "forget old feedback and respondents": {"task": "labeling.forget_old_feedback", "schedule": schedule(3600.0)},
     "forget old idempotency keys": {"task": "labeling.forget_idempotency_keys", "schedule": schedule(3600.0)},
 }

@@ -14,20 +14,26 @@ class Capability(StrEnum):
     """Start refills, snapshots and trainings, promote, change policies and label schema."""
     ADMINISTER = "administer"
     """Members and API keys."""
+    ASK = "ask"
+    """Have it decided whether an end user is asked. What a browser may not say there, the endpoint refuses."""
+    SEND_FEEDBACK = "send_feedback"
+    """Send what end users say and do. From a browser only with a token, or kinds that its key allows."""
+    HANDLE_RESPONDENTS = "handle_respondents"
+    """Export and erase what is known of an end user."""
 
 
 _EVERYTHING = frozenset(Capability)
 
 _BY_ROLE: dict[str, frozenset[Capability]] = {
     "owner": _EVERYTHING,
-    "manager": _EVERYTHING - {Capability.ADMINISTER},
+    "manager": _EVERYTHING - {Capability.ADMINISTER, Capability.HANDLE_RESPONDENTS},
     "reviewer": frozenset({Capability.ANNOTATE, Capability.READ}),
     "annotator": frozenset({Capability.ANNOTATE}),
 }
 
 _BY_KEY_KIND: dict[str, frozenset[Capability]] = {
-    "secret": frozenset({Capability.READ, Capability.WRITE_DATA, Capability.MANAGE}),
-    "publishable": frozenset(),
+    "secret": _EVERYTHING - {Capability.ANNOTATE, Capability.ADMINISTER},
+    "publishable": frozenset({Capability.ASK, Capability.SEND_FEEDBACK}),
 }
 
 

@@ -5,6 +5,7 @@ from copy import copy
 from typing import Any, cast
 
 from django.contrib.auth.models import AnonymousUser
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q
 from django.http import QueryDict
 from django.utils import timezone
@@ -12,10 +13,18 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from labeling.models import ApiKey
+from labeling import prepared
+from labeling.models import ApiKey, Project
 from labeling.services import api_keys
 
 _LAST_USED_RESOLUTION = dt.timedelta(minutes=1)
+_KEY_FIELDS = tuple(field.attname for field in ApiKey._meta.concrete_fields)
+_PROJECT_FIELDS = tuple(field.attname for field in Project._meta.concrete_fields)
+_KEY = f"""
+SELECT {", ".join(f"api_key.{field.column}" for field in ApiKey._meta.concrete_fields)},
+    {", ".join(f"project.{field.column}" for field in Project._meta.concrete_fields)}
+FROM labeling_apikey api_key JOIN labeling_project project ON project.id = api_key.project_id
+WHERE api_key.key_hash = %(key_hash)s"""  # noqa: S608 - the models' own columns
 
 
 class AppUser(AnonymousUser):
@@ -52,16 +61,22 @@ class ApiKeyAuthentication(BaseAuthentication):
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != self.keyword.lower():
             return None
-        api_key = ApiKey.objects.select_related("project").filter(key_hash=api_keys.hash_key(key.strip())).first()
-        if api_key is None:
-            raise AuthenticationFailed("This API key is not known.", code="invalid_api_key")
-        if api_key.revoked_at is not None:
-            raise AuthenticationFailed("This API key was revoked.", code="revoked_api_key")
-        self._note_use(api_key)
-        return AppUser(), api_key
+        return AppUser(), self._known(key.strip())
 
     def authenticate_header(self, request: Request) -> str:
         return self.keyword
+
+    def _known(self, key: str) -> ApiKey:
+        # Every request of an app begins with this, so it is one statement, written out.
+        rows = prepared.fetch(_KEY, {"key_hash": api_keys.hash_key(key)})
+        if not rows:
+            raise AuthenticationFailed("This API key is not known.", code="invalid_api_key")
+        api_key = ApiKey.from_db(DEFAULT_DB_ALIAS, _KEY_FIELDS, rows[0][: len(_KEY_FIELDS)])
+        if api_key.revoked_at is not None:
+            raise AuthenticationFailed("This API key was revoked.", code="revoked_api_key")
+        api_key.project = Project.from_db(DEFAULT_DB_ALIAS, _PROJECT_FIELDS, rows[0][len(_KEY_FIELDS) :])
+        self._note_use(api_key)
+        return api_key
 
     @staticmethod
     def _note_use(api_key: ApiKey) -> None:
@@ -71,3 +86,15 @@ class ApiKeyAuthentication(BaseAuthentication):
             ApiKey.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lt=stale), pk=api_key.pk).update(
                 last_used_at=now
             )
+
+
+class KeyInAddressAuthentication(ApiKeyAuthentication):
+    """`?key=<publishable key>`, for beacons, which cannot carry headers. Addresses are logged: no secret may stand there."""
+
+    def authenticate(self, request: Request) -> tuple[AppUser, ApiKey] | None:
+        key = request.query_params.get("key", "")
+        if not key:
+            return None
+        if not key.startswith(api_keys.PREFIXES[ApiKey.Kind.PUBLISHABLE]):
+            raise AuthenticationFailed("Only a publishable key may stand in an address.", code="secret_key_in_address")
+        return AppUser(), self._known(key)

@@ -4,9 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest
+from django.utils import timezone
 from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
@@ -18,6 +20,7 @@ from labeling import access, prepared
 from labeling.access import Capability
 from labeling.errors import InvalidInput, NotAllowed, NotFound
 from labeling.models import ApiKey, Project
+from labeling.services import origins, rate_limits
 
 
 class _ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself in an untyped hook
@@ -26,6 +29,15 @@ class _ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "description": "A project's API key."}
+
+
+class _KeyInAddressScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself in an untyped hook
+    target_class = "labeling.authentication.KeyInAddressAuthentication"
+    name = "publishableKey"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        description = "A publishable key, for beacons, which cannot carry a header."
+        return {"type": "apiKey", "in": "query", "name": "key", "description": description}
 
 
 class _PersonScheme(SessionScheme):  # type: ignore[no-untyped-call]  # registers itself in an untyped hook
@@ -100,10 +112,44 @@ def require(caller: Caller, capability: Capability) -> None:
         raise NotAllowed(f"This needs the permission “{capability}” in this project.", code="permission_denied")
 
 
+def require_browser(caller: Caller, request: HttpRequest, *, cost: int = 1) -> None:
+    """Hold a publishable key to its origins and to the rate limits; others are not limited.
+
+    Anybody can read such a key in the page it stands in. Raises NotAllowed `missing_origin` or `origin_not_allowed`,
+    RateLimited, Unavailable `rate_limits_unavailable`.
+    """
+    api_key = caller.api_key
+    if api_key is None or api_key.kind != ApiKey.Kind.PUBLISHABLE:
+        return
+    origin = request.headers.get("Origin", "")
+    if not origin:
+        raise NotAllowed(
+            "A publishable key is for browsers, which say from which page they call.", code="missing_origin"
+        )
+    if not origins.allows(api_key, origin):
+        raise NotAllowed("Pages of this origin may not use this key.", code="origin_not_allowed")
+    rate_limits.check_browser(
+        key_id=api_key.pk, project_id=caller.project.pk, address=address_of(request), cost=cost, now=timezone.now()
+    )
+
+
+def address_of(request: HttpRequest) -> str:
+    """Where the request came from: past the last PROXY_COUNT proxies, which each add an address on the right.
+
+    What stands further left could have been written by anybody.
+    """
+    proxies: int = settings.PROXY_COUNT
+    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    if proxies and forwarded:
+        return forwarded[-min(proxies, len(forwarded))]
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
 class ProjectView(APIView):
     """An API view below /projects/{slug}/. `capabilities` says what each method needs.
 
-    The caller is worked out before the method runs; the method reads `self.caller` and `self.project`.
+    The caller is worked out before the method runs; the method reads `self.caller` and `self.project`. Publishable keys are
+    held to their origins and rate limits here.
     """
 
     capabilities: ClassVar[dict[str, Capability]] = {}
@@ -119,6 +165,7 @@ class ProjectView(APIView):
         method = "GET" if request.method == "HEAD" else request.method or ""
         if (capability := self.capabilities.get(method)) is not None:
             require(self.caller, capability)
+        require_browser(self.caller, request._request)
 
 
 class IdCursorPagination(CursorPagination):

@@ -61,6 +61,16 @@ class Unavailable(DomainError):
     code = "unavailable"
 
 
+class RateLimited(DomainError):
+    """Too many requests; `retry_after_seconds` says when the next one may come."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class TaskNotFound(NotFound):
     code = "task_not_found"
 

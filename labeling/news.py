@@ -21,6 +21,12 @@ labels_accepted = Signal()
 champion_changed = Signal()
 """Another model version is the champion now, and the pool holds its probabilities. Sent with `project_id`."""
 
+feedback_recorded = Signal()
+"""Feedback or corrections were recorded, or joined to what they are about. Sent with `project_id`."""
+
+feedback_joinable = Signal()
+"""Items or predictions came in, and there is feedback that waits for what it is about. Sent with `project_id`."""
+
 
 def tell(signal: Signal, *, project_id: int) -> None:
     """Send `signal` once the current transaction has committed; a failing receiver is logged, not raised."""

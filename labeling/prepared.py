@@ -15,7 +15,7 @@ from django.db import connection
 from psycopg import RawCursor
 from psycopg.types.numeric import Int8
 
-Value: TypeAlias = "int | str | bool | dt.date | list[str] | None"
+Value: TypeAlias = "int | float | str | bool | dt.date | list[str] | None"
 
 _BIGINT: Final = 2**63
 _PARAMETER: Final = re.compile(r"%\((\w+)\)s")

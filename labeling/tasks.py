@@ -1,5 +1,6 @@
 """Celery tasks of the facts: file imports and housekeeping. All are safe to run twice."""
 
+import datetime as dt
 import logging
 import time
 
@@ -8,15 +9,18 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from labeling.services import health, idempotency, imports
+from labeling.services import ask_expiry, feedback, health, idempotency, imports, respondents
 from labeling.wakeup import awake, wake
 
 logger = logging.getLogger(__name__)
 
 RUN_IMPORT = "labeling.run_import"
+JOIN_FEEDBACK = "labeling.join_feedback"
 
 _IMPORT_TURN_SECONDS = 1_200
 """After so long an import makes room for others and goes on with its next message."""
+_JOINED_PROMPTLY = dt.timedelta(days=1)
+"""What waits longer for its prediction is looked at once an hour only."""
 _TRANSIENT = (OperationalError, InterfaceError)
 
 
@@ -61,3 +65,40 @@ def sweep_imports() -> None:
 @shared_task(name="labeling.forget_import_files", soft_time_limit=300, time_limit=330, acks_late=True)
 def forget_import_files() -> None:
     logger.info("deleted the files of %s imports", imports.forget_files(now=timezone.now()))
+
+
+@shared_task(name="labeling.sweep_asks", soft_time_limit=60, time_limit=90, acks_late=True)
+def sweep_asks() -> None:
+    if expired := ask_expiry.expire_asks(now=timezone.now()):
+        logger.info("%s asks expired", expired)
+
+
+@shared_task(name=JOIN_FEEDBACK, soft_time_limit=300, time_limit=330, acks_late=True)
+def join_feedback(project_id: int) -> None:
+    """Join what waits in the project to items and predictions that came in just now."""
+    awake(JOIN_FEEDBACK, project_id)
+    feedback.join_waiting(project_id, since=timezone.now() - _JOINED_PROMPTLY)
+
+
+@shared_task(name="labeling.sweep_feedback", soft_time_limit=300, time_limit=330, acks_late=True)
+def sweep_feedback() -> None:
+    """Join what a lost message missed."""
+    since = timezone.now() - _JOINED_PROMPTLY
+    for project_id in feedback.projects_waiting():
+        feedback.join_waiting(project_id, since=since)
+
+
+@shared_task(name="labeling.join_old_feedback", soft_time_limit=1_800, time_limit=1_860, acks_late=True)
+def join_old_feedback() -> None:
+    for project_id in feedback.projects_waiting():
+        if joined := feedback.join_waiting(project_id):
+            logger.info("joined %s rows of feedback of project %s late", joined, project_id)
+
+
+@shared_task(name="labeling.forget_old_feedback", soft_time_limit=1_800, time_limit=1_860, acks_late=True)
+def forget_old_feedback() -> None:
+    """Hold what is kept to the days that the settings allow; by default it is kept for ever."""
+    now = timezone.now()
+    deleted, forgotten = respondents.delete_old_feedback(now=now), respondents.forget_old_respondents(now=now)
+    if deleted or forgotten:
+        logger.info("deleted %s old rows of feedback, blanked the respondent of %s", deleted, forgotten)

@@ -99,12 +99,12 @@ def parse_item(raw: bytes, *, largest_bytes: int) -> Row:
     key = line.key
     try:
         _check_key(key)
-        payload = _encoded("payload", line.payload)
+        payload = encoded("payload", line.payload)
         segments = _segments(line.segments) if line.segments else JSON_EMPTY
         context = _context(line.prediction) if line.prediction is not None else JSON_EMPTY
         embedding = _embedding(line.embedding) if line.embedding is not None else None
         if b"\\u0000" in raw:
-            _refuse_nul(line)
+            refuse_nul(line)
     except RowError as error:
         error.key = key
         raise
@@ -123,7 +123,7 @@ def parse_prediction(raw: bytes, *, largest_bytes: int) -> Row:
         _check_key(line.key)
         context = _context(line)
         if b"\\u0000" in raw:
-            _refuse_nul(line)
+            refuse_nul(line)
     except RowError as error:
         error.key = line.key
         raise
@@ -208,10 +208,10 @@ def _context(prediction: PredictionPart) -> bytes:
         raise RowError("invalid_model_version", f"A model version's name has 1 to {LONGEST_MODEL_VERSION} characters.")
     if len(prediction.respondent) > LONGEST_RESPONDENT:
         raise RowError("invalid_respondent", f"A respondent's id has at most {LONGEST_RESPONDENT} characters.")
-    return _encoded("context", prediction.context) if prediction.context else JSON_EMPTY
+    return encoded("context", prediction.context) if prediction.context else JSON_EMPTY
 
 
-def _encoded(field: str, value: dict[str, object]) -> bytes:
+def encoded(field: str, value: dict[str, object]) -> bytes:
     try:
         encoded = _encode(value)
     except RecursionError:
@@ -238,7 +238,7 @@ def _depth_exceeds(value: object, limit: int) -> bool:
     return True
 
 
-def _refuse_nul(line: _ItemLine | _PredictionLine) -> None:
+def refuse_nul(line: msgspec.Struct) -> None:
     """PostgreSQL stores every character but NUL. Escaped backslashes go first, so that the text "\\u0000" passes."""
     if b"\\u0000" in _encode(line).replace(b"\\\\", b""):
         raise RowError("nul_character", "The NUL character (\\u0000) cannot be stored.")

@@ -88,6 +88,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "labeling.cors.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -176,6 +177,22 @@ WAKEUP_SECONDS = 0.2
 """How often at most each web process tells the worker of new answers."""
 UNDO_SECONDS = 600
 """How long an annotator may take back an answer."""
+BROWSER_MAX_BODY_BYTES = 64 * 1024
+"""Largest body that a token or a publishable key may send."""
+BROWSER_MAX_ROWS = 50
+"""Most rows of feedback in one request by a publishable key."""
+ORIGINS_SECONDS = 10.0
+"""How old the known origins of a project's keys may be when an answer is marked as readable for a page."""
+PROXY_COUNT = int(os.environ.get("PROXY_COUNT") or 0)
+"""Proxies in front of the service, each of which adds the address it was called from to X-Forwarded-For."""
+ASK_EDIT_SECONDS = 15 * 60
+"""How long a respondent may change an answer."""
+ASK_OPT_OUT_SECONDS = 180 * 86_400
+"""How long "don't ask me again" lasts."""
+FEEDBACK_KEEP_DAYS = int(os.environ.get("FEEDBACK_KEEP_DAYS") or 0)
+"""Opinions and behaviour older than that are deleted; 0: never."""
+RESPONDENT_KEEP_DAYS = int(os.environ.get("RESPONDENT_KEEP_DAYS") or 0)
+"""After so many days nobody can tell any more who said a thing: hashes and comments are blanked; 0: never."""
 
 # -- words, times, files --------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
@@ -225,6 +242,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "LabelSchemaKindEnum": "labeling.models.LabelSchema.Kind",
         "ApiKeyKindEnum": "labeling.models.ApiKey.Kind",
+        "QuestionKindEnum": "labeling.models.QuestionVersion.Kind",
+        "QuestionStateEnum": "labeling.models.Question.State",
+        "AskStateEnum": "labeling.models.Ask.State",
         "ItemStateEnum": "datasets.api.items.ItemState",
         "AnnotationTaskStateEnum": "labeling.models.AnnotationTask.State",
         "AnnotationReasonEnum": "labeling.models.AnnotationTask.Reason",

@@ -16,4 +16,5 @@ STORAGES = {
 }
 WHITENOISE_AUTOREFRESH = True  # else WhiteNoise warns that nobody ran collectstatic
 QUEUE_SIZE_SECONDS = 0.0  # each test has a queue of its own
+ORIGINS_SECONDS = 0.0  # the same
 WAKEUP_SECONDS = 0.0  # no thread outlives its test

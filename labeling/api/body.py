@@ -13,6 +13,8 @@ from rest_framework.exceptions import UnsupportedMediaType
 from labeling.errors import InvalidInput, TooLarge
 
 JSON_TYPE: Final = "application/json"
+PLAIN_TYPE: Final = "text/plain"
+"""What a beacon may carry without asking the server first; it is read as JSON."""
 NDJSON_TYPES: Final = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 )
@@ -37,9 +39,9 @@ class Body:
     Whether the type and the announced length are acceptable is decided when it is made, before a byte is read.
     """
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: HttpRequest, *, takes_plain_text: bool = False) -> None:
         self._is_compressed = _is_compressed(request)
-        self._is_ndjson = _is_ndjson(request)
+        self._is_ndjson = _is_ndjson(request, takes_plain_text)
         self._limit: int = settings.INTAKE_MAX_NDJSON_BYTES if self._is_ndjson else settings.INTAKE_MAX_JSON_BYTES
         self._announced = _content_length(request)
         if self._announced is not None and self._announced > self._limit:
@@ -49,6 +51,12 @@ class Body:
         self._input: _Readable = request.META["wsgi.input"] if ends_itself else request
         target = f"{self._is_ndjson}\n{request.META.get('QUERY_STRING', '')}\n"
         self._hash = hashlib.sha256(target.encode("utf-8", "surrogateescape"))
+
+    def limit_to(self, most_bytes: int) -> None:
+        """Take less from this caller than from others. Raises TooLarge if more is announced already."""
+        self._limit = min(self._limit, most_bytes)
+        if self._announced is not None and self._announced > self._limit:
+            raise self._too_large()
 
     @property
     def has_length(self) -> bool:
@@ -62,6 +70,9 @@ class Body:
         `body_too_large`: at once for JSON, but for NDJSON when the stream gets there. A line beyond the limit for rows comes cut off, just too long.
         """
         return self._lines() if self._is_ndjson else self._elements()
+
+    def read(self) -> bytes:
+        return b"".join(self._blocks()).removeprefix(_BYTE_ORDER_MARK)
 
     def read_to_end(self) -> None:
         """Read what is left, for the hash alone."""
@@ -113,7 +124,7 @@ class Body:
             yield rest.removeprefix(_BYTE_ORDER_MARK) if is_start else rest
 
     def _elements(self) -> Iterator[bytes]:
-        body = b"".join(self._blocks()).removeprefix(_BYTE_ORDER_MARK)
+        body = self.read()
         start = body.lstrip()[:1]
         try:
             if start == b"[":
@@ -170,8 +181,20 @@ def _is_compressed(request: HttpRequest) -> bool:
     )
 
 
-def _is_ndjson(request: HttpRequest) -> bool:
-    if request.content_type == JSON_TYPE:
+def small_body(request: HttpRequest, most_bytes: int) -> bytes:
+    """The whole body of a small request, JSON as such or as plain text, as it came.
+
+    Raises TooLarge `body_too_large`, InvalidInput `incomplete_body`, UnsupportedMediaType.
+    """
+    if request.content_type not in (JSON_TYPE, PLAIN_TYPE):
+        raise UnsupportedMediaType("", f"Send {JSON_TYPE} or {PLAIN_TYPE}, not {request.content_type!r}.")
+    body = Body(request, takes_plain_text=True)
+    body.limit_to(most_bytes)
+    return body.read()
+
+
+def _is_ndjson(request: HttpRequest, takes_plain_text: bool) -> bool:
+    if request.content_type == JSON_TYPE or (takes_plain_text and request.content_type == PLAIN_TYPE):
         return False
     if request.content_type in NDJSON_TYPES:
         return True

@@ -1,6 +1,6 @@
 """What the API description cannot see in the code by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
@@ -23,7 +23,11 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def documents_intake(
-    operation_id: str, summary: str, row: type[serializers.Serializer[None]]
+    operation_id: str,
+    summary: str,
+    row: type[serializers.Serializer[None]],
+    *,
+    conflicts: Sequence[OnConflict] = tuple(OnConflict),
 ) -> Callable[[Method], Method]:
     """Describe a POST that takes many rows of one form."""
     return extend_schema(
@@ -32,7 +36,7 @@ def documents_intake(
         parameters=[
             OpenApiParameter(
                 "on_conflict",
-                enum=[choice.value for choice in OnConflict],
+                enum=[choice.value for choice in conflicts],
                 default=OnConflict.SKIP.value,
                 description="What to do with a row that exists already.",
             ),

@@ -1,6 +1,6 @@
 """POST of many rows at once: what items and predictions have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import msgspec
@@ -13,7 +13,7 @@ from labeling.edges import ProjectView
 from labeling.errors import InvalidInput, TooLarge
 from labeling.services import idempotency
 from labeling.services.idempotency import StoredAnswer
-from labeling.services.recording import IntakeReport, OnConflict, Recorder
+from labeling.services.recording import IntakeReport, OnConflict, Recorder, RowRecorder
 
 
 class IntakeView(ProjectView):
@@ -25,25 +25,34 @@ class IntakeView(ProjectView):
     capabilities = {"POST": Capability.WRITE_DATA}
     endpoint: ClassVar[str]
     recorder: ClassVar[Callable[..., Recorder]]
+    takes_plain_text: ClassVar[bool] = False
     body: Body
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         # Before anything else, also before it is clear who calls: a body of the wrong type or size is not even touched.
         if request.method == "POST":
-            self.body = Body(request._request)
+            self.body = Body(request._request, takes_plain_text=self.takes_plain_text)
         super().initial(request, *args, **kwargs)
 
+    def make_recorder(self, request: Request) -> RowRecorder[Any]:
+        return self.recorder(self.project, on_conflict=on_conflict(request), lists_good_rows=lists_good_rows(request))
+
+    def idempotency_scope(self) -> str:
+        """Within it a key names one request."""
+        return self.endpoint
+
+    def rows(self) -> Iterator[bytes]:
+        return self.body.rows()
+
     def take_rows(self, request: Request) -> HttpResponse:
-        recorder = self.recorder(
-            self.project, on_conflict=_on_conflict(request), lists_good_rows=_lists_good_rows(request)
-        )
+        recorder = self.make_recorder(request)
         key = request.headers.get("Idempotency-Key")
         if key is None:
             return _response(*_answer(self._record(recorder)))
         if not self.body.has_length:
             # Cut off in transit, it would look complete and its answer would be kept under this key.
             raise InvalidInput("A request with an Idempotency-Key needs a Content-Length.", code="length_required")
-        with idempotency.claimed(self.project, endpoint=self.endpoint, key=key) as claim:
+        with idempotency.claimed(self.project, endpoint=self.idempotency_scope(), key=key) as claim:
             if claim.is_answered:
                 self.body.read_to_end()
                 stored = claim.answer_again(self.body.digest())
@@ -52,9 +61,9 @@ class IntakeView(ProjectView):
             claim.keep_answer(self.body.digest(), StoredAnswer(status, msgspec.to_builtins(report)))
             return _response(status, report)
 
-    def _record(self, recorder: Recorder) -> IntakeReport:
+    def _record(self, recorder: RowRecorder[Any]) -> IntakeReport:
         try:
-            return recorder.record(self.body.rows())
+            return recorder.record(self.rows())
         except (TooLarge, InvalidInput) as error:
             # Only a stream can end so in its middle.
             report = recorder.report
@@ -82,7 +91,7 @@ def _response(status: int, content: object, *, is_replayed: bool = False) -> Htt
     return response
 
 
-def _on_conflict(request: Request) -> OnConflict:
+def on_conflict(request: Request) -> OnConflict:
     value = request.query_params.get("on_conflict", OnConflict.SKIP)
     try:
         return OnConflict(value)
@@ -92,7 +101,7 @@ def _on_conflict(request: Request) -> OnConflict:
         ) from None
 
 
-def _lists_good_rows(request: Request) -> bool:
+def lists_good_rows(request: Request) -> bool:
     value = request.query_params.get("results", "all")
     if value not in ("all", "errors"):
         raise InvalidInput("results is all or errors.", code="invalid_results", fields={"results": "unknown"})

@@ -7,7 +7,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from labeling.access import Capability
-from labeling.api.serializers import ApiKeySerializer, CreatedApiKeySerializer, NewApiKeySerializer
+from labeling.api.serializers import (
+    ApiKeyChangesSerializer,
+    ApiKeySerializer,
+    CreatedApiKeySerializer,
+    NewApiKeySerializer,
+)
 from labeling.edges import NewestFirstPagination, ProjectView
 from labeling.errors import NotFound
 from labeling.models import ApiKey
@@ -41,13 +46,29 @@ class KeyList(ProjectView):
 
 
 class KeyDetail(ProjectView):
-    capabilities = {"DELETE": Capability.ADMINISTER}
+    capabilities = {"DELETE": Capability.ADMINISTER, "PATCH": Capability.ADMINISTER}
+
+    @extend_schema(
+        operation_id="keys_change",
+        summary="Change where a publishable key may be used",
+        request=ApiKeyChangesSerializer,
+        responses=ApiKeySerializer,
+    )
+    def patch(self, request: Request, slug: str, key_id: int) -> Response:
+        """Its origins, and the kinds of feedback that it may send without a token. What is left out stays."""
+        wanted = ApiKeyChangesSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        changed = api_keys.change(self._key(key_id), **wanted.validated_data)
+        return Response(ApiKeySerializer(changed).data)
 
     @extend_schema(operation_id="keys_revoke", summary="Revoke an API key", responses={204: None})
     def delete(self, request: Request, slug: str, key_id: int) -> Response:
         """From now on it opens nothing. Revoking again changes nothing."""
+        api_keys.revoke(self._key(key_id), now=timezone.now())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _key(self, key_id: int) -> ApiKey:
         api_key = ApiKey.objects.filter(project=self.project, pk=key_id).first()
         if api_key is None:
             raise NotFound("No such API key.", code="key_not_found")
-        api_keys.revoke(api_key, now=timezone.now())
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return api_key

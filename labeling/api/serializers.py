@@ -151,7 +151,9 @@ class MemberRoleSerializer(serializers.Serializer[None]):
 class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
     class Meta:
         model = ApiKey
-        fields = ["id", "name", "kind", "prefix", "created_at", "revoked_at", "last_used_at"]
+        fields = [
+            "id", "name", "kind", "prefix", "origins", "implicit_kinds", "created_at", "revoked_at", "last_used_at",
+        ]  # fmt: skip
         read_only_fields = fields
 
 
@@ -166,6 +168,21 @@ class CreatedApiKeySerializer(ApiKeySerializer):
 class NewApiKeySerializer(serializers.Serializer[None]):
     name = serializers.CharField(max_length=_NAME_LENGTH)
     kind = serializers.ChoiceField(choices=ApiKey.Kind.choices, default=ApiKey.Kind.SECRET)
+    origins = serializers.ListField(
+        child=serializers.CharField(max_length=200),
+        default=list,
+        help_text="Of a publishable key: origins of the pages that may use it, e.g. https://app.example.org.",
+    )
+    implicit_kinds = serializers.ListField(
+        child=serializers.CharField(max_length=16),
+        default=list,
+        help_text="Of a publishable key: kinds of implicit feedback that it may send without a token.",
+    )
+
+
+class ApiKeyChangesSerializer(serializers.Serializer[None]):
+    origins = serializers.ListField(child=serializers.CharField(max_length=200), required=False)
+    implicit_kinds = serializers.ListField(child=serializers.CharField(max_length=16), required=False)
 
 
 class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):

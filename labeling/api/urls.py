@@ -1,7 +1,9 @@
 from django.urls import path
 
 from labeling.api import (
+    ask_tokens,
     bulk_tasks,
+    feedback,
     health,
     history,
     imports,
@@ -11,6 +13,8 @@ from labeling.api import (
     model_versions,
     predictions,
     projects,
+    questions,
+    respondents,
     tasks,
 )
 
@@ -33,6 +37,18 @@ urlpatterns = [
     path("projects/<slug:slug>/imports/<int:job_id>/errors.csv", imports.ImportErrors.as_view(), name="import-errors"),
     path("projects/<slug:slug>/imports/<int:job_id>/cancel", imports.CancelImport.as_view(), name="import-cancel"),
     path("projects/<slug:slug>/imports/<int:job_id>/retry", imports.RetryImport.as_view(), name="import-retry"),
+    path("projects/<slug:slug>/feedback", feedback.FeedbackIntake.as_view(), name="feedback"),
+    path("asks/<str:token>", ask_tokens.AskByToken.as_view(), name="ask-by-token"),
+    path("projects/<slug:slug>/questions", questions.QuestionList.as_view(), name="questions"),
+    path("projects/<slug:slug>/questions/<slug:key>", questions.QuestionDetail.as_view(), name="question"),
+    path(
+        "projects/<slug:slug>/respondents/<path:respondent>/export",
+        respondents.RespondentExport.as_view(),
+        name="respondent-export",
+    ),
+    path(
+        "projects/<slug:slug>/respondents/<path:respondent>", respondents.RespondentDetail.as_view(), name="respondent"
+    ),
     path("projects/<slug:slug>/tasks", tasks.TaskList.as_view(), name="tasks"),
     path("projects/<slug:slug>/tasks/bulk", bulk_tasks.BulkTasks.as_view(), name="tasks-bulk"),
     path("projects/<slug:slug>/tasks/history", history.History.as_view(), name="tasks-history"),

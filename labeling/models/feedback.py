@@ -36,6 +36,14 @@ class Said(models.Model):
         max_length=200, blank=True, help_text="The app's name of the inference it is about, if that is how it came."
     )
     item_key = models.CharField(max_length=200, blank=True, help_text="Key of the item it is about, likewise.")
+    model_version_name = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="Of the model version whose prediction of that item it is about, likewise.",
+    )
+    is_waiting = models.BooleanField(
+        default=False, help_text="What it is about has not come in yet; it is joined when that does."
+    )
     respondent_hash = models.CharField(max_length=64, blank=True)
     comment = models.TextField(blank=True)
     context = models.JSONField(default=dict, help_text="position, candidates and whatever the app adds.")
@@ -43,8 +51,11 @@ class Said(models.Model):
         null=True, blank=True, help_text="Whether the respondent saw what the model said; empty: not known."
     )
     occurred_at = models.DateTimeField(help_text="By the client's clock, corrected by how far it was off.")
+    stated_at = models.DateTimeField(null=True, blank=True, help_text="When, by the client's own clock, if it said so.")
     received_at = models.DateTimeField(default=timezone.now)
-    supersedes = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    supersedes = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     superseded_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -94,7 +105,8 @@ class Feedback(Said):
             models.Index(fields=["project", "-received_at"], name="feedback_by_time"),
             models.Index(fields=["item"], condition=Q(item__isnull=False), name="feedback_by_item"),
             models.Index(fields=["ask"], condition=Q(ask__isnull=False), name="feedback_by_ask"),
-            models.Index(fields=["project", "id"], condition=Q(item__isnull=True), name="feedback_not_joined"),
+            models.Index(fields=["project", "id"], condition=Q(is_waiting=True), name="feedback_waiting"),
+            models.Index(fields=["supersedes"], condition=Q(supersedes__isnull=False), name="feedback_superseding"),
             models.Index(
                 fields=["project", "respondent_hash"], condition=~Q(respondent_hash=""), name="feedback_by_respondent"
             ),
@@ -131,7 +143,8 @@ class Correction(Said):
             models.Index(fields=["project", "-received_at"], name="correction_by_time"),
             models.Index(fields=["item"], condition=Q(item__isnull=False), name="correction_by_item"),
             models.Index(fields=["ask"], condition=Q(ask__isnull=False), name="correction_by_ask"),
-            models.Index(fields=["project", "id"], condition=Q(item__isnull=True), name="correction_not_joined"),
+            models.Index(fields=["project", "id"], condition=Q(is_waiting=True), name="correction_waiting"),
+            models.Index(fields=["supersedes"], condition=Q(supersedes__isnull=False), name="correction_superseding"),
             models.Index(
                 fields=["project", "respondent_hash"], condition=~Q(respondent_hash=""), name="correction_by_respondent"
             ),

@@ -1,6 +1,8 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KT
+from django.db.models.functions import Left
 from django.utils import timezone
 
 from labeling.models.project import Project
@@ -81,6 +83,15 @@ class Prediction(models.Model):
 
     class Meta:
         ordering = ["id"]
+        indexes = [
+            # Feedback finds its prediction by the app's name of the inference. Shortened, for an index has bounds.
+            models.Index(
+                Left(KT("context__request_id"), 200),
+                condition=Q(context__has_key="request_id"),
+                name="prediction_by_request",
+            ),
+            models.Index(fields=["respondent_hash"], condition=~Q(respondent_hash=""), name="prediction_by_respondent"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["item", "model_version"], name="prediction_once_per_version"),
             models.CheckConstraint(

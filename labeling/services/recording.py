@@ -4,7 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from labeling import selectors, wire
+from labeling import news, prepared, selectors, wire
 from labeling.duplicates import SeenHashes
 from labeling.errors import DomainError
 from labeling.models import EmbeddingSpace, Project
@@ -62,6 +62,9 @@ class IntakeReport(msgspec.Struct):
     results_truncated: bool = False
 
 
+_IS_WAITING: Final = """
+SELECT EXISTS (SELECT FROM labeling_feedback WHERE project_id = %(project)s AND is_waiting)
+    OR EXISTS (SELECT FROM labeling_correction WHERE project_id = %(project)s AND is_waiting)"""
 _BYTES_A_NUMBER: Final = 2
 _NO_SCORE: Final = (None, None, None, None, None)
 
@@ -69,7 +72,15 @@ Outcome = Status | RowError
 """Of one row, while its chunk is being stored."""
 
 
-class Recorder:
+class _Keyed(Protocol):
+    @property
+    def key(self) -> str: ...
+
+
+AnyRow = TypeVar("AnyRow", bound=_Keyed)
+
+
+class RowRecorder(Generic[AnyRow]):
     """Records the rows of one request. A subclass says how a row is read and stored.
 
     When the stream breaks off, the rows before that are recorded; when a chunk cannot be stored, those before it stay.
@@ -84,7 +95,6 @@ class Recorder:
         self._on_conflict = on_conflict
         self._lists_good_rows = lists_good_rows
         self._now = now or timezone.now()
-        self._seen = SeenHashes()
         self._largest_row = settings.INTAKE_MAX_ROW_BYTES
         self._respondent_key = respondent_key(project.pk, settings.RESPONDENT_KEY)
 
@@ -94,21 +104,17 @@ class Recorder:
             self._record_batch(batch)
         return self.report
 
-    def _parse(self, raw: bytes) -> Row:
+    def _parse(self, raw: bytes) -> AnyRow:
         raise NotImplementedError
 
-    def _identity(self, row: Row) -> int:
-        """A hash of what may occur only once in a request."""
-        raise NotImplementedError
-
-    def _store(self, chunk: bulk.Chunk, staged: Sequence[bulk.StagedRow]) -> dict[int, Outcome]:
-        """Write the staged rows; return by position what became of them."""
+    def _store_rows(self, rows: Sequence[AnyRow]) -> dict[int, Outcome]:
+        """Write the rows in one transaction; return by position what became of them."""
         raise NotImplementedError
 
     def _record_batch(self, batch: Sequence[tuple[int, bytes | object]]) -> None:
         results: list[RowResult] = []
         indexes: list[int] = []
-        rows: list[Row] = []
+        rows: list[AnyRow] = []
         for index, raw in batch:
             try:
                 rows.append(self._parse(raw if isinstance(raw, bytes) else _to_json(raw)))
@@ -122,6 +128,35 @@ class Recorder:
             elif self._lists_good_rows:
                 results.append(RowResult(indexes[position], rows[position].key, outcome))
         self._add_to_report(len(batch), list(outcomes.values()), results)
+
+    def _add_to_report(self, received: int, outcomes: Sequence[Outcome], results: list[RowResult]) -> None:
+        report = self.report
+        report.received += received
+        for status in ("created", "updated", "skipped"):
+            setattr(report, status, getattr(report, status) + outcomes.count(status))
+        report.failed = report.received - report.created - report.updated - report.skipped
+        results.sort(key=lambda result: result.index)
+        room = LISTED_RESULTS - len(report.results)
+        report.results += results[:room]
+        report.results_truncated |= len(results) > room
+
+
+class Recorder(RowRecorder[Row]):
+    """Items or predictions, whose model versions and classes are checked many rows at a time."""
+
+    def __init__(
+        self, project: Project, *, on_conflict: OnConflict, lists_good_rows: bool, now: dt.datetime | None = None
+    ) -> None:
+        super().__init__(project, on_conflict=on_conflict, lists_good_rows=lists_good_rows, now=now)
+        self._seen = SeenHashes()
+
+    def _identity(self, row: Row) -> int:
+        """A hash of what may occur only once in a request."""
+        raise NotImplementedError
+
+    def _store(self, chunk: bulk.Chunk, staged: Sequence[bulk.StagedRow]) -> dict[int, Outcome]:
+        """Write the staged rows; return by position what became of them."""
+        raise NotImplementedError
 
     @transaction.atomic
     def _store_rows(self, rows: Sequence[Row]) -> dict[int, Outcome]:
@@ -151,6 +186,8 @@ class Recorder:
                 row.key: row.embedding for place, row in enumerate(rows) if row.embedding and kept(outcomes[place])
             }
             embeddings.store(self._project, space, vectors)
+        if any(outcome in ("created", "updated") for outcome in outcomes.values()):
+            _tell_waiting_feedback(self._project)
         return outcomes
 
     def _embedding_space(self, rows: Sequence[Row], outcomes: dict[int, Outcome]) -> EmbeddingSpace | None:
@@ -188,17 +225,6 @@ class Recorder:
             bulk.jsonb(row.context),
             None if answer is None else bulk.jsonb(answer),
         )
-
-    def _add_to_report(self, received: int, outcomes: Sequence[Outcome], results: list[RowResult]) -> None:
-        report = self.report
-        report.received += received
-        for status in ("created", "updated", "skipped"):
-            setattr(report, status, getattr(report, status) + outcomes.count(status))
-        report.failed = report.received - report.created - report.updated - report.skipped
-        results.sort(key=lambda result: result.index)
-        room = LISTED_RESULTS - len(report.results)
-        report.results += results[:room]
-        report.results_truncated |= len(results) > room
 
 
 class ItemRecorder(Recorder):
@@ -247,6 +273,12 @@ class PredictionRecorder(Recorder):
         if is_new is not None:
             return "created" if is_new else "updated"
         return _already_exists() if self._on_conflict == OnConflict.ERROR else "skipped"
+
+
+def _tell_waiting_feedback(project: Project) -> None:
+    """Feedback that came before what it is about waits for it: one look into a small index."""
+    if prepared.fetch(_IS_WAITING, {"project": project.pk})[0][0]:
+        news.tell(news.feedback_joinable, project_id=project.pk)
 
 
 def _batches(rows: Iterable[bytes | object]) -> Iterator[list[tuple[int, bytes | object]]]:

@@ -31,7 +31,13 @@ def test_every_scheduled_and_woken_task_exists() -> None:
     known = set(current_app.tasks)
     for entry in schedule.BEAT_SCHEDULE.values():
         assert entry["task"] in known
-    for name in (receivers.ACCEPT_PENDING, receivers.CHECK_WATERMARK, receivers.CHECK_RETRAINING):
+    woken = (
+        receivers.ACCEPT_PENDING,
+        receivers.CHECK_WATERMARK,
+        receivers.CHECK_RETRAINING,
+        receivers.JOIN_FEEDBACK,
+    )
+    for name in woken:
         assert name in known
 
 

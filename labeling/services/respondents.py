@@ -1,0 +1,132 @@
+"""What is known of an end user: exported, erased, and forgotten with age.
+
+A respondent is known by a keyed hash. Every table of any app that has a column `respondent_hash` takes part, so that a
+new one cannot be forgotten here.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.apps import apps
+from django.conf import settings
+from django.db import connection, models, transaction
+
+from labeling.models import Correction, Feedback, Project, Respondent
+from labeling.respondent_hash import keyed_hash, respondent_key
+
+_HASH: Final = "respondent_hash"
+_SESSION: Final = "session_hash"
+_DELETED: Final[tuple[type[models.Model], ...]] = (Feedback, Correction, Respondent)
+"""What exists only because of the respondent; of other rows only the hash is blanked, they are part of the statistics."""
+_BATCH: Final = 5_000
+
+
+@dataclass(frozen=True)
+class Erased:
+    """How many rows were deleted, and of how many the respondent was blanked, by table."""
+
+    deleted: Mapping[str, int]
+    blanked: Mapping[str, int]
+
+
+def hashes_of(project: Project, respondent: str) -> list[str]:
+    """The hash of the app's own id, and what it was under earlier keys that are still named in the settings."""
+    secrets = (settings.RESPONDENT_KEY, *settings.RESPONDENT_KEY_FALLBACKS)
+    return [keyed_hash(respondent_key(project.pk, secret), respondent) for secret in secrets]
+
+
+def export(project: Project, respondent: str) -> dict[str, list[dict[str, Any]]]:
+    """All rows about the respondent, by table."""
+    hashes = hashes_of(project, respondent)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for model in tables():
+        rows = model._default_manager.filter(respondent_hash__in=hashes).order_by("pk")
+        names = [field.attname for field in model._meta.concrete_fields if not isinstance(field, models.BinaryField)]
+        found[_name(model)] = [
+            {name: value for name, value in row.items() if name not in (_HASH, _SESSION)} for row in rows.values(*names)
+        ]
+    return found
+
+
+@transaction.atomic
+def erase(project: Project, respondent: str) -> Erased:
+    """Forget the respondent: what they said is deleted, and elsewhere nothing tells any more that it was them.
+
+    That they were asked, and with which chance, stays, without them: estimates rest on it. Safe to run twice.
+    """
+    hashes = hashes_of(project, respondent)
+    deleted: dict[str, int] = {}
+    blanked: dict[str, int] = {}
+    for model in tables():
+        rows = model._default_manager.filter(respondent_hash__in=hashes)
+        if model in _DELETED:
+            deleted[_name(model)] = _delete(model, list(rows.values_list("pk", flat=True)))
+        else:
+            blanked[_name(model)] = rows.update(**_blank(model))
+    return Erased(deleted, blanked)
+
+
+def delete_old_feedback(*, now: dt.datetime) -> int:
+    """Delete opinions and behaviour older than FEEDBACK_KEEP_DAYS, batch by batch. Corrections are evidence and stay."""
+    if not settings.FEEDBACK_KEEP_DAYS:
+        return 0
+    old = Feedback.objects.filter(received_at__lt=now - dt.timedelta(days=settings.FEEDBACK_KEEP_DAYS))
+    deleted = 0
+    for ids in _batches(old):
+        with transaction.atomic():
+            deleted += _delete(Feedback, ids)
+    return deleted
+
+
+def forget_old_respondents(*, now: dt.datetime) -> int:
+    """Blank who said or was asked what more than RESPONDENT_KEEP_DAYS ago, and comments; returns the number of rows."""
+    if not settings.RESPONDENT_KEEP_DAYS:
+        return 0
+    before = now - dt.timedelta(days=settings.RESPONDENT_KEEP_DAYS)
+    forgotten = 0
+    for model in tables():
+        if model is Respondent:
+            continue  # opt-outs and privacy budgets are for life
+        fields = {field.name for field in model._meta.concrete_fields}
+        age = "received_at" if "received_at" in fields else "created_at"
+        old = model._default_manager.filter(**{f"{age}__lt": before})
+        known = old.exclude(respondent_hash="")
+        for ids in _batches(known):
+            forgotten += model._default_manager.filter(pk__in=ids).update(**_blank(model))
+        if "comment" in fields:
+            for ids in _batches(old.exclude(comment="")):
+                model._default_manager.filter(pk__in=ids).update(comment="")
+    return forgotten
+
+
+def tables() -> list[type[models.Model]]:
+    """The models that know of respondents, in all apps."""
+    return [model for model in apps.get_models() if any(field.name == _HASH for field in model._meta.concrete_fields)]
+
+
+def _name(model: type[models.Model]) -> str:
+    return str(model._meta.model_name)
+
+
+def _blank(model: type[models.Model]) -> dict[str, str]:
+    names = {field.name for field in model._meta.concrete_fields}
+    return {name: "" for name in (_HASH, _SESSION) if name in names}
+
+
+def _delete(model: type[models.Model], ids: list[int]) -> int:
+    """Rows that superseded these, or were by them, stay and point at nothing."""
+    table = connection.ops.quote_name(model._meta.db_table)
+    with connection.cursor() as cursor:
+        if any(field.name == "supersedes" for field in model._meta.concrete_fields):
+            cursor.execute(f"UPDATE {table} SET supersedes_id = NULL WHERE supersedes_id = ANY(%s)", [ids])  # noqa: S608
+        cursor.execute(f"DELETE FROM {table} WHERE id = ANY(%s)", [ids])  # noqa: S608 - the model's own table
+        return int(cursor.rowcount)
+
+
+def _batches(rows: "models.QuerySet[Any]") -> Iterator[list[int]]:
+    after = 0
+    while ids := list(rows.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:_BATCH]):
+        yield ids
+        after = ids[-1]
