@@ -22,9 +22,12 @@ class LockKind(IntEnum):
     FEATURES = 6
     SURROGATE = 7
     CONTROL_ARM = 8
+    ASK_COUNTERS = 20
+    ASKED_RESPONDENT = 21
 
 
-def _key(kind: LockKind, object_id: int) -> int:
+def key_of(kind: LockKind, object_id: int) -> int:
+    """What PostgreSQL knows the lock by, for statements that take it among other things; ids are below 2**48."""
     return (kind << 48) | object_id
 
 
@@ -32,14 +35,14 @@ def _key(kind: LockKind, object_id: int) -> int:
 def held(kind: LockKind, object_id: int) -> Iterator[bool]:
     """Hold the lock for the block, if nobody else does; yields whether it was taken. Never waits."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_key(kind, object_id)])
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key_of(kind, object_id)])
         taken = bool(cursor.fetchone()[0])
     try:
         yield taken
     finally:
         if taken and connection.connection is not None and not connection.connection.closed:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_key(kind, object_id)])
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [key_of(kind, object_id)])
 
 
 def hold_until_commit(kind: LockKind, object_id: int) -> None:
@@ -50,7 +53,7 @@ def hold_until_commit(kind: LockKind, object_id: int) -> None:
     if not connection.in_atomic_block:
         raise RuntimeError("a lock until commit needs a transaction")
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_key(kind, object_id)])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key_of(kind, object_id)])
 
 
 def is_held(kind: LockKind, object_id: int) -> bool:

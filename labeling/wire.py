@@ -130,6 +130,32 @@ def parse_prediction(raw: bytes, *, largest_bytes: int) -> Row:
     return Row(line.key, b"", JSON_EMPTY, line, context)
 
 
+def checked(
+    key: str,
+    *,
+    payload: dict[str, object] | None = None,
+    segments: dict[str, str] | None = None,
+    prediction: PredictionPart | None = None,
+) -> Row:
+    """A row whose parts were decoded elsewhere, from JSON without NUL, checked as `parse_item` does. No payload: the item exists.
+
+    >>> checked("a", payload={"text": "hello"}).payload
+    b'{"text":"hello"}'
+    """
+    try:
+        _check_key(key)
+        return Row(
+            key,
+            b"" if payload is None else _encoded("payload", payload),
+            _segments(segments) if segments else JSON_EMPTY,
+            prediction,
+            _context(prediction) if prediction is not None else JSON_EMPTY,
+        )
+    except RowError as error:
+        error.key = key
+        raise
+
+
 def _decode(decoder: "msgspec.json.Decoder[Line]", raw: bytes, largest_bytes: int) -> Line:
     if len(raw) > largest_bytes:
         raise RowError("row_too_large", f"A row has at most {largest_bytes} bytes.")

@@ -35,6 +35,8 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
 
     informativeness
         In [0, 1], by the project's strategy; higher = a label teaches more.
+    key
+        Of the item, where there are several candidates.
     is_labelled
         The label is known, or somebody is being asked for it.
     label_share
@@ -44,7 +46,7 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     informativeness: float
-    item: int | None = None
+    key: str = ""
     segment: str = ""
     is_labelled: bool = False
     label_share: float | None = None
