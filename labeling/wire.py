@@ -146,7 +146,7 @@ def checked(
         _check_key(key)
         return Row(
             key,
-            b"" if payload is None else _encoded("payload", payload),
+            b"" if payload is None else encoded("payload", payload),
             _segments(segments) if segments else JSON_EMPTY,
             prediction,
             _context(prediction) if prediction is not None else JSON_EMPTY,

@@ -312,7 +312,7 @@ def answers(project: Project, period: Period) -> Answers:
 
 def spending(project: Project, *, budget: int, since: dt.datetime, period_seconds: int, now: dt.datetime) -> Spending:
     """Asks since `since`, when the budget period that holds `now` began; one statement."""
-    named = {
+    named: dict[str, int | float | dt.datetime] = {
         "project": project.pk,
         "since": since,
         "until": since + dt.timedelta(seconds=period_seconds),

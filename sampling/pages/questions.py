@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from labeling.services.questions import Wording
 
 from labeling import question_catalogue, selectors
 from labeling import questions as kinds
@@ -21,6 +20,7 @@ from labeling.page_edges import blame, person, project_page, render_project
 from labeling.questions import Asked, QuestionError
 from labeling.schema import AnySchema, JSONValue, Numeric
 from labeling.services import questions
+from labeling.services.questions import Wording
 from sampling import question_results
 from sampling.objective import Objective
 from sampling.pages import question_forms
@@ -240,17 +240,18 @@ def _filled_in(form: QuestionForm, steps: Any) -> Wording | None:
 
 def _problems(form: QuestionForm, steps: Any) -> list[tuple[str, str]]:
     """Of a preview: it is not the time to be told that a key is missing."""
-    found = [(form[name].label if name in form.fields else "", texts[0]) for name, texts in form.errors.items()]
+    found = [
+        (str(form[name].label) if name in form.fields else "", str(texts[0])) for name, texts in form.errors.items()
+    ]
     if form.kind == QuestionVersion.Kind.SURVEY:
         for place, each in enumerate(steps, start=1):
-            found += [(f"Step {place}: {each[name].label}", texts[0]) for name, texts in each.errors.items()]
+            found += [(f"Step {place}: {each[name].label}", str(texts[0])) for name, texts in each.errors.items()]
     return found
 
 
 def _blame(form: QuestionForm, error: DomainError) -> None:
     """At the field the service names, by the form's name of it."""
-    renamed: Mapping[str, object] = {_FIELDS.get(name, name): text for name, text in error.fields.items()}
-    error.fields = dict(renamed)
+    error.fields = {_FIELDS.get(name, name): text for name, text in error.fields.items()}
     blame(form, error)
 
 

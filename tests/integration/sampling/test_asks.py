@@ -15,7 +15,7 @@ from sampling.models import AskDecision
 from sampling.services import ask_setting, asks
 from sampling.services.ask_policies import pure
 from sampling.services.ask_situation import Opportunity
-from tests.factories import asks as make
+from tests.factories import opportunities as make
 from tests.factories.opportunities import DAY, HOUR, NOW
 from tests.statements import statements_counted
 
