@@ -37,6 +37,16 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
         "schedule": schedule(60.0),
         "options": {"expires": 60.0},
     },
+    "end questions that have enough": {
+        "task": "sampling.sweep_questions",
+        "schedule": schedule(15.0),
+        "options": {"expires": 15.0},
+    },
+    "count asks anew": {
+        "task": "sampling.sweep_ask_counters",
+        "schedule": schedule(300.0),
+        "options": {"expires": 300.0},
+    },
     "rerun trainings that were lost": {"task": "training.sweep_runs", "schedule": schedule(20.0)},
     "predict items newer than the champion": {"task": "training.sweep_predictions", "schedule": schedule(20.0)},
     "start trainings that are due": {"task": "training.sweep_triggers", "schedule": schedule(30.0)},

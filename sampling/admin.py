@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
-from sampling.models import ArmComparison, QueuePolicy, RefillRun, RefillShard, Surrogate
+from sampling.models import ArmComparison, AskDecision, AskPolicy, QueuePolicy, RefillRun, RefillShard, Surrogate
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
@@ -54,3 +54,18 @@ class ArmComparisonAdmin(ReadOnlyAdmin):
         "created_at",
     ]
     list_filter = ["project", "verdict"]
+
+
+@admin.register(AskPolicy)
+class AskPolicyAdmin(ReadOnlyAdmin):
+    list_display = ["project", "version", "is_asking", "budget_asks", "threshold", "audit_share", "created_at"]
+    list_filter = ["project"]
+
+
+@admin.register(AskDecision)
+class AskDecisionAdmin(ReadOnlyAdmin):
+    list_display = ["opportunity_id", "project", "is_ask", "reason", "propensity", "utility", "created_at"]
+    list_filter = ["project", "reason"]
+    list_select_related = ["project", "policy__project"]
+    raw_id_fields = ["item", "prediction", "ask"]
+    show_full_result_count = False

@@ -14,7 +14,7 @@ from labeling.schema import KINDS
 from labeling.selectors import servable_tasks
 from labeling.splitting import AUDIT_RESERVE_END
 from sampling.errors import RefillNotFound
-from sampling.models import QueuePolicy, RefillRun, Surrogate
+from sampling.models import AskPolicy, QueuePolicy, RefillRun, Surrogate
 
 FAILURE_PAUSE: Final = dt.timedelta(minutes=5)
 """How long after a failed refill no other one starts by itself: what made it fail seldom mends in seconds."""
@@ -57,6 +57,10 @@ def newest_success(project: Project) -> RefillRun | None:
 
 def policy_versions(project: Project) -> QuerySet[QueuePolicy]:
     return QueuePolicy.objects.filter(project=project).select_related("created_by")
+
+
+def ask_policy_versions(project: Project) -> QuerySet[AskPolicy]:
+    return AskPolicy.objects.filter(project=project).select_related("created_by")
 
 
 def refill_runs(project: Project) -> QuerySet[RefillRun]:

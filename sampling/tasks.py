@@ -6,13 +6,23 @@ from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from labeling.models import Project
+from labeling.models import Project, Question
 from labeling.wakeup import awake, wake
 from sampling import selectors
-from sampling.models import RefillShard
-from sampling.services import control_arm, features, refill, sharding, surrogates
+from sampling.models import AskPolicy, RefillShard
+from sampling.services import (
+    ask_counters,
+    ask_policies,
+    control_arm,
+    features,
+    objectives,
+    refill,
+    sharding,
+    surrogates,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +130,30 @@ def sweep_control_arms() -> None:
         else:
             if compared is not None:
                 logger.info("project %s after %s labels: %s", project.pk, compared.label_count, compared.reason)
+
+
+@shared_task(name="sampling.sweep_questions", soft_time_limit=60, time_limit=90)
+def sweep_questions() -> None:
+    """End the questions that have what they were asked for, or whose time is over."""
+    for project in Project.objects.filter(questions__state=Question.State.LIVE).distinct():
+        try:
+            objectives.end_reached(project, now=timezone.now())
+        except _TRANSIENT as error:
+            logger.warning("questions of project %s were not looked at; the next sweep will: %s", project.pk, error)
+
+
+@shared_task(name="sampling.sweep_ask_counters", soft_time_limit=60, time_limit=90)
+def sweep_ask_counters() -> None:
+    """Count the asks of budget periods anew: what a request that died had reserved comes free."""
+    for project in Project.objects.filter(Exists(AskPolicy.objects.filter(project=OuterRef("pk")))):
+        now = timezone.now()
+        policy = ask_policies.current_policy(project)
+        since = ask_policies.budget_since(project, policy).timestamp()
+        window = ask_counters.window_of(project.pk, ask_policies.pure(policy), anchor=since, now=now)
+        try:
+            ask_counters.rebuild(window, now=now)
+        except (*_TRANSIENT, ask_counters.CountersDown) as error:
+            logger.warning("asks of project %s were not counted anew; the next sweep will: %s", project.pk, error)
 
 
 def _execute_if_possible(run_id: int) -> None:

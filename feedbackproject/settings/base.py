@@ -177,6 +177,14 @@ WAKEUP_SECONDS = 0.2
 """How often at most each web process tells the worker of new answers."""
 UNDO_SECONDS = 600
 """How long an annotator may take back an answer."""
+ASK_SETTING_SECONDS = 2.0
+"""How old the policy, questions and model versions may be by which a process decides whether to ask."""
+ASK_RATES_SECONDS = 60.0
+"""How old the response rates and label shares may be by which it values an ask."""
+ASK_REDIS_SECONDS = 0.25
+"""How long a request waits for the counters of asks; then nobody is asked."""
+ASK_REDIS_PAUSE_SECONDS = 1.0
+"""After the counters could not be reached, they are left alone for so long."""
 BROWSER_MAX_BODY_BYTES = 64 * 1024
 """Largest body that a token or a publishable key may send."""
 BROWSER_MAX_ROWS = 50
@@ -193,14 +201,6 @@ FEEDBACK_KEEP_DAYS = int(os.environ.get("FEEDBACK_KEEP_DAYS") or 0)
 """Opinions and behaviour older than that are deleted; 0: never."""
 RESPONDENT_KEEP_DAYS = int(os.environ.get("RESPONDENT_KEEP_DAYS") or 0)
 """After so many days nobody can tell any more who said a thing: hashes and comments are blanked; 0: never."""
-ASK_SETTING_SECONDS = 2.0
-"""How old the policy, questions and model versions may be by which a process decides whether to ask."""
-ASK_RATES_SECONDS = 60.0
-"""How old the response rates and label shares may be by which it values an ask."""
-ASK_REDIS_SECONDS = 0.25
-"""How long a request waits for the counters of asks; then nobody is asked."""
-ASK_REDIS_PAUSE_SECONDS = 1.0
-"""After the counters could not be reached, they are left alone for so long."""
 
 # -- words, times, files --------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

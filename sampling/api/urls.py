@@ -1,9 +1,14 @@
 from django.urls import path
 
-from sampling.api import ask_funnel, control_arm, queue_policies, refills, surrogates
+from sampling.api import ask_funnel, ask_policies, asks, control_arm, queue_policies, refills, surrogates
 
 urlpatterns = [
     path("projects/<slug:slug>/asks/funnel", ask_funnel.AskFunnel.as_view(), name="ask-funnel"),
+    path("projects/<slug:slug>/asks", asks.AskList.as_view(), name="asks"),
+    path("projects/<slug:slug>/ask-policies", ask_policies.AskPolicyList.as_view(), name="ask-policies"),
+    path(
+        "projects/<slug:slug>/ask-policies/preview", ask_policies.AskPolicyPreview.as_view(), name="ask-policy-preview"
+    ),
     path("projects/<slug:slug>/refills", refills.RefillList.as_view(), name="refills"),
     path("projects/<slug:slug>/refills/<int:run_id>", refills.RefillDetail.as_view(), name="refill"),
     path("projects/<slug:slug>/refills/<int:run_id>/replay", refills.RefillReplay.as_view(), name="refill-replay"),

@@ -131,9 +131,10 @@ def _read(project: Project, kept: _Kept, now: dt.datetime) -> Setting:
         informativeness=strategy,
         rates=kept.rates,
         label_shares=kept.shares,
-        draw_key=draws.key_for(settings.SECRET_KEY, project.pk),
-        respondent_key=respondent_hash.respondent_key(project.pk, settings.SECRET_KEY),
-        session_key=respondent_hash.session_key(project.pk, settings.SECRET_KEY),
+        # Not of SECRET_KEY: when that changes, the same respondents stay in the holdout, and replays repeat.
+        draw_key=draws.key_for(settings.RESPONDENT_KEY, project.pk),
+        respondent_key=respondent_hash.respondent_key(project.pk, settings.RESPONDENT_KEY),
+        session_key=respondent_hash.session_key(project.pk, settings.RESPONDENT_KEY),
         token_key=ask_tokens.signing_key(settings.SECRET_KEY),
     )
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from django.db import IntegrityError, transaction
 
-from labeling import ask_tokens, respondent_hash
+from labeling import ask_tokens, news, respondent_hash
 from labeling.ask_tokens import AskToken
 from labeling.errors import InvalidInput, Unavailable
 from labeling.models import Ask, Project, Question
@@ -187,6 +187,7 @@ class _Deciding:
         written = ask_sql.write(setting.project_id, record, now=self.now)
         if not written.is_complete or (is_logged and written.decision_id is None):
             raise _Raced
+        self._tell()
         return self._answer(moment, decision, None, written.prediction_id)
 
     def _ask(self) -> Answer:
@@ -209,6 +210,7 @@ class _Deciding:
                 written = ask_sql.write(self.setting.project_id, record, now=self.now)
                 if not written.is_complete or written.ask_id is None:
                     raise _Raced
+                self._tell()
                 answer = self._answer(moment, decision, written.ask_id, written.prediction_id)
                 is_committing = True
         except IntegrityError:
@@ -221,6 +223,11 @@ class _Deciding:
                 self._give_back(ticket)
             raise
         return answer
+
+    def _tell(self) -> None:
+        """Feedback may have waited for what was stored."""
+        if self.scores:
+            news.tell(news.feedback_joinable, project_id=self.project.pk)
 
     def _give_back(self, ticket: Ticket | None) -> None:
         if ticket is not None:

@@ -15,8 +15,8 @@ from labeling.redis_client import redis_client
 from sampling.models import AskDecision
 from sampling.services import ask_counters, ask_policies, ask_setting, ask_sql, asks
 from sampling.services.ask_counters import CountersDown
-from tests.factories import opportunities as make
-from tests.factories.opportunities import DAY, NOW
+from tests.factories import asking as make
+from tests.factories.asking import DAY, NOW
 from tests.integration.datasets.concurrency import at_once, in_another_session
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,8 +15,8 @@ from sampling.models import AskDecision
 from sampling.services import ask_setting, asks
 from sampling.services.ask_policies import pure
 from sampling.services.ask_situation import Opportunity
-from tests.factories import opportunities as make
-from tests.factories.opportunities import DAY, HOUR, NOW
+from tests.factories import asking as make
+from tests.factories.asking import DAY, HOUR, NOW
 from tests.statements import statements_counted
 
 pytestmark = pytest.mark.django_db
