@@ -16,6 +16,7 @@ from datasets.estimation.wilson import proportion_interval
 from labeling import questions
 from labeling.models import Ask, Correction, Feedback, Question, QuestionVersion
 from labeling.questions.locales import in_locale
+from labeling.questions.survey import Survey
 from labeling.schema import AnySchema, JSONValue
 from sampling.objective import Objective, Progress, progress
 
@@ -57,6 +58,10 @@ class Tally:
     mean: MeanEstimate | None = None
     others: int = 0
     is_private: bool = False
+
+    @property
+    def is_weighted(self) -> bool:
+        return any(share.weighted is not None for share in self.shares)
 
 
 @dataclass(frozen=True)
@@ -145,8 +150,8 @@ def _tallies(
     if version.kind == QuestionVersion.Kind.CORRECTION:
         verdicts = _tally("What they say of the model's answer", answers, _VERDICTS)
         return (verdicts, _truths(question, label_schema)), (), None
-    if isinstance(asked, questions.KINDS["survey"]):
-        return tuple(_steps(asked, answers)), (), None
+    if isinstance(asked, Survey):
+        return tuple(_steps(asked, answers)), _texts_of_steps(question, asked), None
     return (_tally("", answers, _choices(asked), is_rating=asked.kind == "rating"),), (), None
 
 
@@ -204,7 +209,7 @@ def _mean(values: "np.ndarray[Any, np.dtype[np.float64]] | None") -> MeanEstimat
     return normal_interval(float(values.mean()), error, len(values))
 
 
-def _steps(asked: Any, answers: Sequence[_Answer]) -> list[Tally]:
+def _steps(asked: Survey, answers: Sequence[_Answer]) -> list[Tally]:
     """A tally for each step of a survey but those in free text."""
     tallies = []
     for key, step in asked.questions.items():
@@ -269,6 +274,19 @@ def _private(question: Question, asked: questions.Question) -> Tally:
         for place in order
     )
     return Tally("", found.n, shares, is_private=True)
+
+
+def _texts_of_steps(question: Question, asked: Survey) -> tuple[Text, ...]:
+    """The newest answers to the steps in free text."""
+    keys = [key for key, step in asked.questions.items() if step.kind == "text"]
+    rows = _standing(question).filter(value__has_any_keys=keys).order_by("-id")
+    texts = [
+        Text(str(_plain(value[key])), at)
+        for value, at in rows.values_list("value", "occurred_at")[:NEWEST_TEXTS]
+        for key in keys
+        if key in value
+    ]
+    return tuple(texts[:NEWEST_TEXTS])
 
 
 def _texts(question: Question) -> tuple[Text, ...]:

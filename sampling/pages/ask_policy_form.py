@@ -6,13 +6,15 @@ from typing import Any, Final
 from django import forms
 from django.http import QueryDict
 
+from labeling.errors import DomainError
 from labeling.models import Project
 from sampling.models import AskPolicy
 from sampling.pages.queue_policy import TargetsField
 from sampling.services import ask_policies
 
 _UNITS: Final = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
-_SPAN: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(d|days?|h|hours?|min|minutes?|s|seconds?)\s*")
+_SPAN: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(days?|d|hours?|h|minutes?|min|seconds?|s)\s*")
+_LONGEST_DAYS: Final = 3_660
 _NAMES: Final = {"day": "d", "days": "d", "hour": "h", "hours": "h", "minute": "min", "minutes": "min"}
 
 
@@ -33,6 +35,8 @@ class SpanField(forms.CharField):
             place = found.end()
         if not text or place < len(text):
             raise forms.ValidationError("Say it as 7 d, 12 h, 30 min or 90 s.")
+        if seconds > _LONGEST_DAYS * _UNITS["d"]:
+            raise forms.ValidationError(f"At most {_LONGEST_DAYS:,} d.")
         return round(seconds)
 
 
@@ -165,6 +169,17 @@ class AskPolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in th
             "threshold": "Utility at which an opportunity is asked half of the time: 0 asks much, 1 next to nothing.",
             "temperature": "The smaller, the sharper chance follows worth.",
         }
+
+    def validate_constraints(self) -> None:
+        """The service checks the same, and says it in words at the field."""
+
+    def blame(self, error: DomainError) -> None:
+        """Show what the service says of each field."""
+        for name, text in error.fields.items():
+            unit = " seconds" if name.endswith("_seconds") else ""
+            self.add_error(name if name in self.fields else None, f"{text}{unit}".capitalize() + ".")
+        if not error.fields:
+            self.add_error(None, error.message)
 
     @property
     def groups(self) -> list[tuple[str, bool, list[forms.BoundField]]]:

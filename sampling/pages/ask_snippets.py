@@ -30,10 +30,18 @@ _WIDGET: Final = """<script async src="{base}{widget}"
 <!-- Beside what the model said; nothing is drawn while nobody is asked. -->
 <div data-feedback-ask data-key="{item}"{question_attribute}></div>"""
 
-_SCRIPT: Final = """feedback("init", {{ project: "{slug}", key: "{key}", respondent: user.id }});
-const decision = await feedback("ask", {{ key: "{item}"{question_field}, target: document.querySelector("#answer") }});"""
+_SCRIPT: Final = """<script async src="{base}{widget}"></script>
 
-_PYTHON: Final = """from feedback_client import Client
+// in a script of yours that comes after
+feedback("init", {{ project: "{slug}", key: "{key}", respondent: user.id }});
+const decision = await feedback("ask", {{
+  key: "{item}"{question_field},
+  target: document.querySelector("#answer"), // left out: in the corner
+}});"""
+
+_PYTHON: Final = """import os
+
+from feedback_client import Client
 
 client = Client("{base}", "{slug}", os.environ["FEEDBACK_KEY"])
 

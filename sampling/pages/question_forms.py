@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from django import forms
 from django.core.validators import validate_slug
-from labeling.services.questions import LONGEST_OBJECTIVE, Wording
 
 from labeling.models import QuestionVersion
 from labeling.questions.private import LARGEST_EPSILON
 from labeling.questions.survey import MOST_STEPS, STEP_KINDS
 from labeling.schema import JSONValue
+from labeling.services.questions import LONGEST_OBJECTIVE, Wording
 from sampling.pages import question_lines
 
 KIND_MEANINGS: Final[dict[str, str]] = {
@@ -243,9 +243,9 @@ def initial_values(version: QuestionVersion) -> Mapping[str, object]:
         **version.definition,
         "objective": version.objective,
         "target_answers": version.target_answers,
-        "target_points": round(_POINTS * version.target_half_width, 6) if version.target_half_width else None,
+        "target_points": f"{_POINTS * version.target_half_width:g}" if version.target_half_width else None,
         "deadline": version.deadline,
-        "epsilon": version.epsilon,
+        "epsilon": f"{version.epsilon:g}" if version.epsilon else None,
     }
 
 

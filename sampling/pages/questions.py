@@ -56,9 +56,11 @@ def question_list(request: HttpRequest, caller: Caller) -> HttpResponse:
 def new_question(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The kind is in the address, because the form depends on it."""
     project = caller.project
+    fitting = _fitting(project)
     kind = request.GET.get("kind", "")
-    if kind not in KIND_MEANINGS:
-        kind = _usual_kind(project)
+    is_kind_chosen = kind in fitting
+    if not is_kind_chosen:
+        kind = fitting[0]
     form = NewQuestionForm(request.POST or None, kind=kind)
     steps = StepFormSet(request.POST or None, initial=[], prefix="steps")
     if request.method == "POST":
@@ -75,8 +77,9 @@ def new_question(request: HttpRequest, caller: Caller) -> HttpResponse:
                 return redirect("question", project.slug, version.question.key)
     context = {
         **_editor(form, steps, kind),
-        "kinds": [(each, QuestionVersion.Kind(each).label, KIND_MEANINGS[each]) for each in _fitting(project)],
-        "kind": kind,
+        "kinds": [(each, QuestionVersion.Kind(each).label, KIND_MEANINGS[each]) for each in fitting],
+        "kind_name": QuestionVersion.Kind(kind).label,
+        "is_kind_chosen": is_kind_chosen,
     }
     status = 422 if request.method == "POST" else 200
     return render_project(request, caller, "sampling/new_question.html", context, active="asks", status=status)
@@ -224,10 +227,6 @@ def _fitting(project: Project) -> list[str]:
     return list(KIND_MEANINGS)
 
 
-def _usual_kind(project: Project) -> str:
-    return _fitting(project)[0]
-
-
 def _filled_in(form: QuestionForm, steps: Any) -> Wording | None:
     """The wording, if everything that was filled in can be read."""
     is_survey = form.kind == QuestionVersion.Kind.SURVEY
@@ -239,7 +238,8 @@ def _filled_in(form: QuestionForm, steps: Any) -> Wording | None:
 
 
 def _problems(form: QuestionForm, steps: Any) -> list[tuple[str, str]]:
-    """Of a preview: it is not the time to be told that a key is missing."""
+    if "text" in form.errors and not form.data.get("text"):
+        return [("", "Write the question to see it here.")]
     found = [
         (str(form[name].label) if name in form.fields else "", str(texts[0])) for name, texts in form.errors.items()
     ]
