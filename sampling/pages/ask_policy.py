@@ -40,7 +40,7 @@ def ask_policy(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 def _change(request: HttpRequest, caller: Caller) -> HttpResponse:
     before = ask_policies.current_policy(caller.project)
-    form = ask_policy_form.next_version(caller.project, request.POST)
+    form = ask_policy_form.current(caller.project, request.POST)
     if form.is_valid():
         try:
             policy = ask_policies.new_version(caller.project, by=person(caller), **form.cleaned_data)
@@ -55,7 +55,7 @@ def _change(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 def _preview(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Beside the form, which keeps what was typed; for htmx the preview alone."""
-    form = ask_policy_form.next_version(caller.project, request.POST)
+    form = ask_policy_form.current(caller.project, request.POST)
     days = request.POST.get("preview_days", "")
     days = days if days in _PREVIEWS else _USUAL_PREVIEW
     replayed: Replayed | None = None

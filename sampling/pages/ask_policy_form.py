@@ -14,12 +14,15 @@ from sampling.services import ask_policies
 
 _UNITS: Final = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
 _SPAN: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(days?|d|hours?|h|minutes?|min|seconds?|s)\s*")
-_LONGEST_DAYS: Final = 3_660
 _NAMES: Final = {"day": "d", "days": "d", "hour": "h", "hours": "h", "minute": "min", "minutes": "min"}
 
 
 class SpanField(forms.CharField):
     """A time as people say it: 7 d, 12 h, 30 min, 90 s, or several of them together. Seconds inside."""
+
+    def __init__(self, *, most_seconds: int = ask_policies.LONGEST_SECONDS, **options: Any) -> None:
+        super().__init__(**options)
+        self.most_seconds = most_seconds
 
     def prepare_value(self, value: object) -> object:
         return written_span(value) if isinstance(value, int) else value
@@ -35,8 +38,8 @@ class SpanField(forms.CharField):
             place = found.end()
         if not text or place < len(text):
             raise forms.ValidationError("Say it as 7 d, 12 h, 30 min or 90 s.")
-        if seconds > _LONGEST_DAYS * _UNITS["d"]:
-            raise forms.ValidationError(f"At most {_LONGEST_DAYS:,} d.")
+        if seconds > self.most_seconds:
+            raise forms.ValidationError(f"At most {written_span(self.most_seconds)}.")
         return round(seconds)
 
 
@@ -112,11 +115,34 @@ _GROUPS: Final = {
     ],
     "Details": ["privacy_cap", "ask_lifetime_seconds", "logged_share_of_no"],
 }
+_NAMES_OF_FIELDS: Final = [name for names in _GROUPS.values() for name in names]
 _OPEN: Final = {"Whom", "Budget"}
 """Groups that are open at first: the defaults of the others need no thought."""
 
 
-class AskPolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+_LABELS: Final = {
+    "is_asking": "Ask",
+    "needs_consent": "Only with consent",
+    "most_per_session": "At most in a session",
+    "most_per_7_days": "At most in 7 days",
+    "most_per_30_days": "At most in 30 days",
+    "budget_asks": "Asks at most",
+    "threshold": "Worth an even chance",
+    "temperature": "Softness",
+    "fatigue_weight": "Weight of fatigue",
+    "privacy_cap": "Privacy budget of a respondent, epsilon",
+}
+_HELP_TEXTS: Final = {
+    "budget_asks": "Empty: no budget.",
+    "segment": "E.g. country; empty: none.",
+    "threshold": "Utility at which an opportunity is asked half of the time: 0 asks much, 1 next to nothing.",
+    "temperature": "The smaller, the sharper chance follows worth.",
+}
+
+
+class AskPolicyForm(forms.Form):
+    """All that a version says. What is valid is for the service to say, not for the table's constraints."""
+
     holdout_share = PercentField(
         label="Never asked, %", help_text="Of respondents, for good, so that the harm of asking can be measured."
     )
@@ -127,7 +153,7 @@ class AskPolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in th
     cooldown_dismissed_seconds = SpanField(label="Pause after a dismissal")
     cooldown_answered_seconds = SpanField(label="Pause after an answer")
     question_cooldown_seconds = SpanField(label="Pause of the same question")
-    opt_out_seconds = SpanField(label="“Don't ask again” lasts")
+    opt_out_seconds = SpanField(label="“Don't ask again” lasts", most_seconds=10 * ask_policies.LONGEST_SECONDS)
     budget_period_seconds = SpanField(label="Per", help_text="The budget is spent evenly over it.")
     segment_quotas = QuotasField(
         required=False, label="Most asks by its values", help_text="In a period; a line each, as “de = 100”."
@@ -148,36 +174,15 @@ class AskPolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in th
         label="Log so many refusals, %", help_text="The others are counted by the weight of these."
     )
 
-    class Meta:
-        model = AskPolicy
-        fields = [name for names in _GROUPS.values() for name in names]
-        labels = {
-            "is_asking": "Ask",
-            "needs_consent": "Only with consent",
-            "most_per_session": "At most in a session",
-            "most_per_7_days": "At most in 7 days",
-            "most_per_30_days": "At most in 30 days",
-            "budget_asks": "Asks at most",
-            "threshold": "Worth an even chance",
-            "temperature": "Softness",
-            "fatigue_weight": "Weight of fatigue",
-            "privacy_cap": "Privacy budget of a respondent, epsilon",
-        }
-        help_texts = {
-            "budget_asks": "Empty: no budget.",
-            "segment": "E.g. country; empty: none.",
-            "threshold": "Utility at which an opportunity is asked half of the time: 0 asks much, 1 next to nothing.",
-            "temperature": "The smaller, the sharper chance follows worth.",
-        }
-
-    def validate_constraints(self) -> None:
-        """The service checks the same, and says it in words at the field."""
+    def __init__(self, data: QueryDict | None = None, *, policy: AskPolicy) -> None:
+        super().__init__(data, initial={name: getattr(policy, name) for name in _NAMES_OF_FIELDS})
+        others = forms.fields_for_model(AskPolicy, fields=_NAMES_OF_FIELDS, labels=_LABELS, help_texts=_HELP_TEXTS)
+        self.fields = {**others, **self.fields}
 
     def blame(self, error: DomainError) -> None:
         """Show what the service says of each field."""
         for name, text in error.fields.items():
-            unit = " seconds" if name.endswith("_seconds") else ""
-            self.add_error(name if name in self.fields else None, f"{text}{unit}".capitalize() + ".")
+            self.add_error(name if name in self.fields else None, f"{text[:1].upper()}{text[1:]}.")
         if not error.fields:
             self.add_error(None, error.message)
 
@@ -190,10 +195,6 @@ class AskPolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in th
         ]
 
 
-def current(project: Project) -> AskPolicyForm:
-    return AskPolicyForm(instance=ask_policies.current_policy(project))
-
-
-def next_version(project: Project, data: QueryDict) -> AskPolicyForm:
-    version = ask_policies.current_policy(project).version + 1
-    return AskPolicyForm(data, instance=AskPolicy(project=project, version=version))
+def current(project: Project, data: QueryDict | None = None) -> AskPolicyForm:
+    """The policy in force, or what was filled in over it."""
+    return AskPolicyForm(data, policy=ask_policies.current_policy(project))

@@ -238,7 +238,7 @@ def _filled_in(form: QuestionForm, steps: Any) -> Wording | None:
 
 
 def _problems(form: QuestionForm, steps: Any) -> list[tuple[str, str]]:
-    if "text" in form.errors and not form.data.get("text"):
+    if "text" in form.errors and not form.data.get("text", "").strip():
         return [("", "Write the question to see it here.")]
     found = [
         (str(form[name].label) if name in form.fields else "", str(texts[0])) for name, texts in form.errors.items()

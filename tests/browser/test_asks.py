@@ -1,6 +1,7 @@
 """Asks in a browser: a question is made with its preview, asked for real by the widget's API, and seen in the funnel."""
 
 import json
+from collections.abc import Mapping
 
 import pytest
 from django.contrib.auth.models import User
@@ -25,7 +26,7 @@ def asks_page(page: Page, context: BrowserContext, live_server: LiveServer, owne
     return page
 
 
-def post(page: Page, address: str, body: dict[str, object], key: str = "") -> dict[str, object]:
+def post(page: Page, address: str, body: Mapping[str, object], key: str = "") -> dict[str, object]:
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
     response = page.request.post(address, data=json.dumps(body), headers=headers)
     assert response.ok, response.text()
@@ -39,7 +40,7 @@ def test_a_question_is_made_with_a_preview_asked_and_seen_in_the_funnel(
     page = asks_page
     asking.forget_counters()
     model_version(project)
-    ask_policies.new_version(project, by=None, **asking.ALWAYS)
+    asking.policy(project, **asking.ALWAYS)
     page.goto("/projects/pets/asks/")
     page.get_by_role("link", name="Make a question").click()
     preview = page.locator(PREVIEW)

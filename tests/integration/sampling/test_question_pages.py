@@ -73,6 +73,8 @@ def form_of(response: Any) -> dict[str, str]:
         value = field.value()
         if field.widget_type == "checkbox":
             said |= {field.html_name: "on"} if value else {}
+        elif field.widget_type == "select" and value is None:
+            said[field.html_name] = field.field.choices[0][0]
         else:
             said[field.html_name] = "" if value is None else str(value)
     return said
