@@ -86,7 +86,7 @@ def test_the_preview_follows_what_is_typed_and_sends_nothing(asks_page: Page) ->
     preview = page.locator(PREVIEW)
     page.get_by_label("Question", exact=True).fill("How good is it?")
     expect(preview.get_by_role("radio")).to_have_count(5)
-    page.get_by_label("Highest level").fill("3")
+    page.get_by_role("spinbutton", name="Highest level").fill("3")
     expect(preview.get_by_role("radio")).to_have_count(3)
     page.get_by_label("Question", exact=True).fill("How good is it?\nar = ما مدى جودته؟")
     page.get_by_label("Language").select_option("ar")
@@ -96,7 +96,7 @@ def test_the_preview_follows_what_is_typed_and_sends_nothing(asks_page: Page) ->
     expect(preview.get_by_role("radio")).to_have_count(0)
     page.get_by_role("button", name="Show it again").click()
     expect(preview.get_by_role("radio")).to_have_count(3)
-    page.get_by_label("Highest level").fill("30")
+    page.get_by_role("spinbutton", name="Highest level").fill("30")
     expect(page.get_by_text("2 to 11 levels").last).to_be_visible()
     assert sent == []
     assert not Question.objects.exists()

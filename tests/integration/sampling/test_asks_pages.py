@@ -36,7 +36,7 @@ def read(page: Client, address: str) -> str:
 def filled_in(page: Client, address: str, form_name: str = "form") -> dict[str, str]:
     """What a browser would send of the form as it came."""
     form = page.get(address).context[form_name]
-    said = {}
+    said: dict[str, str] = {}
     for field in form:
         value = field.value()
         if field.widget_type == "checkbox":

@@ -180,7 +180,7 @@ def test_a_key_that_is_taken_is_refused(page: Client, project: Project) -> None:
 
 
 def test_a_new_wording_is_a_new_version_and_keeps_what_the_form_does_not_show(page: Client, project: Project) -> None:
-    steps: list[dict[str, Any]] = [
+    steps: list[Any] = [
         {"key": "s1", "kind": "rating", "text": {"en": "How?"}, "low": {"en": "Bad"}, "style": "numbers"},
         {"key": "s2", "kind": "multiple_choice", "text": {"en": "What?"}, "help": {"en": "Any"}, "least": 1,
          "options": [{"key": "a", "text": {"en": "A"}}, {"key": "b", "text": {"en": "B"}}]},
