@@ -61,8 +61,8 @@ _STAGE: Final = f"""
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_feedback ({_DECLARED}) ON COMMIT DROP;
 TRUNCATE staged_feedback"""
 _COPY: Final = f"COPY staged_feedback ({', '.join(StagedFeedback._fields)}) FROM STDIN (FORMAT binary)"
-_FROM_TABLE: Final = "staged_feedback"
-_FROM_PARAMETER: Final = f"jsonb_to_recordset(%(rows)s::jsonb) AS given ({_DECLARED})"
+_FROM_TABLE: Final = "staged_feedback AS staged"
+_FROM_PARAMETER: Final = f"jsonb_to_recordset(%(rows)s::jsonb) AS staged ({_DECLARED})"
 
 # What a row names is found row by row, by index: a lateral join with a limit never becomes a scan of a whole table.
 TARGETS: Final = """
@@ -113,7 +113,7 @@ WITH resolved AS MATERIALIZED (
         CASE WHEN staged.ask_id IS NOT NULL AND asked.id IS NULL THEN 'unknown_ask'
             WHEN staged.prediction_id IS NOT NULL AND named.id IS NULL THEN 'unknown_prediction'
             WHEN asked.is_private THEN 'private_question' END AS problem
-    FROM {source} staged {targets}
+    FROM {source} {targets}
 ), stored AS (
     INSERT INTO labeling_{table} (project_id, client_id, channel, item_id, prediction_id, ask_id, question_version_id,
         request_id, item_key, model_version_name, is_waiting, respondent_hash, comment, context, is_anchored,

@@ -4,12 +4,12 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from labeling.models import Ask, Correction, Feedback, Project, Respondent
-from labeling.services import ask_keys
 from tests.factories import asks
 from tests.factories.asks import KRR, PAGE, tell
 from tests.factories.labeling import other_project
@@ -347,7 +347,7 @@ def test_tokens_outlive_a_change_of_the_secret_key_that_is_announced(client: API
     address = asks.url(asks.ask(project))
     with override_settings(SECRET_KEY="a new secret key of the installation, long enough"):
         assert code(tell(client, address, "shown")) == (403, "invalid_token")
-    old = ask_keys.settings.SECRET_KEY
+    old = settings.SECRET_KEY
     with override_settings(SECRET_KEY="a new secret key of the installation, long", SECRET_KEY_FALLBACKS=[old]):
         assert tell(client, address, "shown").status_code == 200
 
