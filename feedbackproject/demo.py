@@ -20,7 +20,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from sklearn.datasets import load_breast_cancer, load_digits
 
-from feedbackproject import known_labels
+from feedbackproject import demo_reader, known_labels
 from labeling.models import ApiKey, Item, Membership, PoolEntry, Prediction, Project
 from labeling.services import api_keys, projects
 from labeling.splitting import bucket_of, is_in_audit_reserve
@@ -234,6 +234,7 @@ def load_all(*, url: str) -> tuple[Login, ...]:
     owner, annotator = (_person(login) for login in people)
     for demo in demo_projects():
         load(demo, url=url.rstrip("/"), owner=owner, annotator=annotator)
+    demo_reader.ensure(Project.objects.get(slug=digits().slug), url=url.rstrip("/"), by=owner)
     return people
 
 

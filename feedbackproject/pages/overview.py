@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from datasets.selectors import funnel
-from feedbackproject import charts
+from feedbackproject import charts, demo_reader
 from feedbackproject import overview as figures
 from labeling import selectors
 from labeling.access import Capability
@@ -34,6 +34,7 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
         "control_arm": figures.control_arm(project),
         "runs": runs,
         "is_busy": any(run.is_active for run in runs),
+        "has_demo_reader": demo_reader.is_about(project),
     }
     return render_project(
         request, caller, "feedbackproject/overview.html", context, active="overview",

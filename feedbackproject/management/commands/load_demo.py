@@ -22,4 +22,4 @@ class Command(BaseCommand):
         self.stdout.write(f"\n  The service is ready at {url}\n")
         for login in logins:
             self.stdout.write(f"    {login.role:<10} {login.username:<6} password {login.password}")
-        self.stdout.write("")
+        self.stdout.write(f"    a demo app that asks its readers: {url}/demo/\n")

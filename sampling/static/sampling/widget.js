@@ -115,8 +115,8 @@ const mayTrack = () => config.consent !== false && !objects();
 // -- sending
 
 const address = (path) => `${config.endpoint}/api/v1/${path}`;
-const request = (url, options) => fetch(url, { credentials: "omit", signal: AbortSignal.timeout(10_000), ...options });
-const post = (url, body, more) => request(url, { method: "POST", body: JSON.stringify(body), keepalive: true, ...more });
+const request = async (url, options) => fetch(url, { credentials: "omit", signal: AbortSignal.timeout(10_000), ...options });
+const post = async (url, body, more) => request(url, { method: "POST", body: JSON.stringify(body), keepalive: true, ...more });
 const beacon = (url, body) => navigator.sendBeacon?.(url, JSON.stringify(body)) || post(url, body).catch(() => {});
 
 let waiting = [];
@@ -152,12 +152,13 @@ const drain = async () => {
     waiting = waiting.filter((each) => each !== entry);
     drop(`out:${entry.id}`);
     const said = await response.json().catch(() => ({}));
-    emit(response.ok ? "sent" : "error", { event: entry.body.event, ...said, ...said.error });
+    emit(response.ok ? "sent" : "error", { event: entry.body.event, ...said });
   }
   isDraining = false;
 };
 
 const resume = () => {
+  prepare();
   const left = saved().map(load).filter((entry) => entry && !waiting.some((each) => each.id === entry.id));
   waiting.push(...left.sort((one, other) => one.at - other.at));
   drain();
@@ -369,7 +370,7 @@ class Prompt {
     this.dress(question.direction);
     this.fill(kinds[question.kind](question, (answer) => this.finish(answer), this));
     this.shadow.append(this.panel);
-    target?.replaceChildren(this.host);
+    target?.append(this.host);
     live.textContent = `${t("label")}: ${question.text}`;
     new IntersectionObserver((entries, observer) => {
       if (this.isOver || !entries.some((entry) => entry.isIntersecting)) return;
@@ -480,11 +481,13 @@ const track = (row) => {
 };
 
 const trackOf = (element, kind, value) => {
-  const { key, requestId: request_id, predictionId: prediction_id, modelVersion: model_version, position } = element.dataset;
+  const { key, requestId: request_id, predictionId, modelVersion: model_version, position } = element.dataset;
+  if (quiet.has(key)) return;
+  const target = predictionId ? { prediction_id: +predictionId } : request_id ? { request_id } : { key, model_version };
   const list = element.closest("[data-feedback-list]")?.querySelectorAll("[data-key]");
   const candidates = list && [...list].map((each) => each.dataset.key);
   const context = { position: +position || candidates?.indexOf(key) + 1 || undefined, candidates };
-  track({ kind, value, key, request_id, prediction_id, model_version, context });
+  track({ kind, value, ...target, context });
 };
 
 const watched = new Map(); // in view
@@ -570,8 +573,8 @@ const call = async (asked) => {
     const response = await asked;
     const said = await response.json();
     if (response.ok) return said;
-    emit("error", said.error);
-    return { ...refused("refused"), ...said.error };
+    emit("error", said);
+    return { ...said, ...refused("refused") };
   } catch {
     emit("error", { code: "unreachable" });
     return refused("unreachable");
@@ -626,7 +629,10 @@ const calls = {
     config.consent = given;
     if (mayAsk()) return resume();
     current?.close();
-    rows = waiting = [];
+    rows = [];
+    waiting = [];
+    session = undefined;
+    safely(() => delete sessionStorage.feedback);
     for (const name of ["respondent", ...saved()]) drop(name);
   },
 
@@ -640,7 +646,7 @@ const calls = {
 };
 
 const before = window.feedback;
-window.feedback = Object.assign(async (name, ...parts) => calls[name](...parts), before);
+window.feedback = Object.assign(async (name, ...parts) => calls[name](...parts), before, { q: null });
 if (script?.dataset.project) {
   calls.init({ ...script.dataset, consent: script.dataset.consent === "false" ? false : undefined });
 }
