@@ -1,8 +1,9 @@
 from django.urls import path
 
-from sampling.api import ask_policies, asks, control_arm, queue_policies, refills, surrogates
+from sampling.api import ask_funnel, ask_policies, asks, control_arm, queue_policies, refills, surrogates
 
 urlpatterns = [
+    path("projects/<slug:slug>/asks/funnel", ask_funnel.AskFunnel.as_view(), name="ask-funnel"),
     path("projects/<slug:slug>/asks", asks.AskList.as_view(), name="asks"),
     path("projects/<slug:slug>/ask-policies", ask_policies.AskPolicyList.as_view(), name="ask-policies"),
     path(

@@ -8,18 +8,23 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from labeling.models import Annotation, Item, Project
 from labeling.services import annotation_queue, projects
 from labeling.services.annotation_queue import NewTask
+from sampling.services import ask_policies
 from tests.browser.conftest import log_in_directly
+from tests.factories import ask_log as log
 from tests.factories import digits, kinds
 from tests.factories import sampling as factory
 from tests.factories.datasets import accepted
 
-NO_PAGES: Final = {"logout", "theme", "import_preview", "widget", "demo_reader", "demo_digits"}
+NO_PAGES: Final = {
+    *("logout", "theme", "import_preview", "question_preview", "widget", "demo_reader", "demo_digits"),
+}
 """Addresses that take a form, the widget's, and those of the demo app, which has a test of its own."""
 FOR_ANNOTATORS: Final = {"projects", "new_project", "account", "annotate", "history"}
 DIALOGS: Final = ["guidelines", "comment-dialog", "skip-menu", "keys-help"]
@@ -41,6 +46,8 @@ def page_names() -> set[str]:
 def address(name: str, project: Project, item: Item) -> str:
     if name == "item_page":
         return reverse(name, args=[project.slug, item.pk])
+    if name == "question":
+        return reverse(name, args=[project.slug, "is_right"])
     without_project = {"login", "account", "projects", "new_project"}
     return reverse(name, args=[] if name in without_project else [project.slug])
 
@@ -70,6 +77,8 @@ def in_both_schemes(page: Page) -> Iterator[str]:
 
 def settle(page: Page) -> None:
     """The labeling page shows an item, or says why there is none."""
+    if "question" in page.url and page.locator("#question-preview").count():
+        expect(page.locator("#question-preview > *, [data-preview-target] > *").first).to_be_visible()
     if "/annotate/" in page.url:
         expect(page.locator("#work:not([hidden]), #idle-title:not(:text('Fetching'))")).to_be_visible()
 
@@ -83,7 +92,25 @@ def lived_in(transactional_db: None, owner: User) -> tuple[Project, Item]:
     annotation_queue.enqueue(project, tasks, batch=uuid.uuid4(), pool_size=20, now=factory.NOW)
     labelled = accepted(project, owner, {"first": "1", "second": "2"})
     Annotation.objects.filter(item=labelled[1]).update(is_flagged=True, comment="Is it a seven?")
+    asked_of(project)
     return project, labelled[0]
+
+
+def asked_of(project: Project) -> None:
+    """Questions, and asks of each fate, so that every part of the pages of asks is drawn."""
+    now = timezone.now()
+    version = log.question(project, target_half_width=0.1)
+    ask_policies.new_version(project, by=None, budget_asks=100, segment="country")
+    for number in range(80):
+        fate = ("answered", "dismissed", "shown", "answered")[number % 4]
+        made = log.decision(
+            project, "selected", who=f"r{number}", asked=version, at=now, fate=fate, segment="de" if number % 3 else "fr",
+            is_blind=number % 3 == 0, predicted={"choice": "1"}, propensity=0.2 + (number % 7) / 10,
+        )  # fmt: skip
+        if fate == "answered":
+            log.answered(made, thumb="" if made.is_blind else "up", truth={"choice": "1"})
+    for number in range(5):
+        log.decision(project, "holdout", who=f"h{number}", at=now)
 
 
 def test_no_page_of_a_manager_has_serious_findings(

@@ -12,6 +12,11 @@ PROJECT_PAGES = {
     "": {"owner", "manager", "reviewer", "annotator"},
     "annotate/": {"owner", "manager", "reviewer", "annotator"},
     "queue/": {"owner", "manager", "reviewer"},
+    "asks/": {"owner", "manager", "reviewer"},
+    "asks/questions/": {"owner", "manager", "reviewer"},
+    "asks/new-question/": {"owner", "manager"},
+    "asks/policy/": {"owner", "manager", "reviewer"},
+    "asks/snippets/": {"owner", "manager", "reviewer"},
     "datasets/": {"owner", "manager", "reviewer"},
     "models/": {"owner", "manager", "reviewer"},
     "classes/": {"owner", "manager", "reviewer"},
@@ -24,6 +29,8 @@ PROJECT_PAGES = {
 CHANGES = [
     ("queue/", {"action": "pause"}),
     ("queue/", {"action": "refill"}),
+    ("asks/policy/", {"action": "policy", "is_asking": ""}),
+    ("asks/new-question/", {"key": "mood", "text": "Well?"}),
     ("datasets/", {"action": "take"}),
     ("models/", {"action": "train"}),
     ("classes/", {"name": "x", "definition": "a\nb"}),
@@ -73,6 +80,8 @@ def test_who_may_not_manage_changes_nothing(
     assert project.name == "Pets"
     assert not project.refill_runs.exists()
     assert not project.snapshots.exists()
+    assert not project.questions.exists()
+    assert not project.ask_policies.exists()
     assert not project.training_runs.exists()
     assert project.label_schemas.count() == 1
 
