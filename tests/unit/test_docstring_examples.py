@@ -16,7 +16,9 @@ def modules_with_examples() -> list[str]:
     """Every module of ours whose source has a prompt in it."""
     homes = [*((ROOT, package) for package in PACKAGES), (CLIENT, "feedback_client")]
     found = [(home, path) for home, package in homes for path in sorted((home / package).rglob("*.py"))]
-    names = [".".join(path.relative_to(home).with_suffix("").parts) for home, path in found if ">>> " in path.read_text()]
+    names = [
+        ".".join(path.relative_to(home).with_suffix("").parts) for home, path in found if ">>> " in path.read_text()
+    ]
     return [name.removesuffix(".__init__") for name in names]
 
 
