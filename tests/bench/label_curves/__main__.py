@@ -28,7 +28,8 @@ def main() -> None:
     from tests.bench.label_curves import arms, data  # noqa: PLC0415 - models need Django
 
     try:
-        few, many = (arms.expanded(wanted, options.hand_over) for wanted in (options.arms, options.arms_many_classes))
+        few = arms.expanded(options.arms or ["default"], options.hand_over)
+        many = arms.expanded(options.arms_many_classes or options.arms or ["quick"], options.hand_over)
         wanted = options.sets or data.names(options.data)
     except (ValueError, data.DataError) as error:
         raise SystemExit(str(error)) from error
@@ -110,10 +111,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.label_curves", description=__doc__)
     parser.add_argument("--data", type=Path, help="directory of *.csv.gz files with text,label")
     parser.add_argument("--sets", nargs="+", help="only these data sets")
-    parser.add_argument("--arms", nargs="+", default=["default"], help="groups (quick, default, all) or names of arms")
     parser.add_argument(
-        "--arms-many-classes", nargs="+", default=["quick"], metavar="ARM",
-        help=f"the same for sets of more than {MANY_CLASSES} classes, where training is slow",
+        "--arms", nargs="+", metavar="ARM", help="groups (quick, default, all) or names of arms; default: default"
+    )
+    parser.add_argument(
+        "--arms-many-classes", nargs="+", metavar="ARM",
+        help=f"the same for sets of more than {MANY_CLASSES} classes, where training is slow; default: --arms, else quick",
     )  # fmt: skip
     parser.add_argument("--seeds", type=_positive, default=5, help="runs of each arm, from different first labels")
     parser.add_argument(
