@@ -7,6 +7,7 @@ var/bench_labels/ by data, arm, seed and code, so an interrupted run goes on whe
 
 import argparse
 import itertools
+import os
 import sys
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -74,6 +75,7 @@ def _write(out: Path, about: list[About], results: list[Result], failures: list[
         folder=drawings.name,
         peers=tuple(peers.PEERS),
         hand_over=QueuePolicy().hand_over_labels_per_class,
+        decision=os.path.relpath(ROOT / "docs" / "adr" / "0004-stochastic-margin-default.md", out.parent),
         further=_FURTHER if (out.parent / _LOOP).exists() else "",
     )
     out.write_text(report.page(run, about, results, failures))
