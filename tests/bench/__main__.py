@@ -6,6 +6,7 @@ under a directory of their own, web server, workers) and leave nothing running.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict

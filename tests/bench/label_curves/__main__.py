@@ -7,6 +7,7 @@ var/bench_labels/ by data, arm, seed and code, so an interrupted run goes on whe
 
 import argparse
 import itertools
+import os
 import sys
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -28,7 +29,8 @@ def main() -> None:
     from tests.bench.label_curves import arms, data  # noqa: PLC0415 - models need Django
 
     try:
-        few, many = (arms.expanded(wanted, options.hand_over) for wanted in (options.arms, options.arms_many_classes))
+        few = arms.expanded(options.arms or ["default"], options.hand_over)
+        many = arms.expanded(options.arms_many_classes or options.arms or ["quick"], options.hand_over)
         wanted = options.sets or data.names(options.data)
     except (ValueError, data.DataError) as error:
         raise SystemExit(str(error)) from error
@@ -73,6 +75,7 @@ def _write(out: Path, about: list[About], results: list[Result], failures: list[
         folder=drawings.name,
         peers=tuple(peers.PEERS),
         hand_over=QueuePolicy().hand_over_labels_per_class,
+        decision=os.path.relpath(ROOT / "docs" / "adr" / "0004-stochastic-margin-default.md", out.parent),
         further=_FURTHER if (out.parent / _LOOP).exists() else "",
     )
     out.write_text(report.page(run, about, results, failures))
@@ -110,10 +113,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.label_curves", description=__doc__)
     parser.add_argument("--data", type=Path, help="directory of *.csv.gz files with text,label")
     parser.add_argument("--sets", nargs="+", help="only these data sets")
-    parser.add_argument("--arms", nargs="+", default=["default"], help="groups (quick, default, all) or names of arms")
     parser.add_argument(
-        "--arms-many-classes", nargs="+", default=["quick"], metavar="ARM",
-        help=f"the same for sets of more than {MANY_CLASSES} classes, where training is slow",
+        "--arms", nargs="+", metavar="ARM", help="groups (quick, default, all) or names of arms; default: default"
+    )
+    parser.add_argument(
+        "--arms-many-classes", nargs="+", metavar="ARM",
+        help=f"the same for sets of more than {MANY_CLASSES} classes, where training is slow; default: --arms, else quick",
     )  # fmt: skip
     parser.add_argument("--seeds", type=_positive, default=5, help="runs of each arm, from different first labels")
     parser.add_argument(

@@ -23,6 +23,10 @@ class Run:
         The arms that are not ours.
     hand_over
         The labels a class at which cold start ends by default.
+    further
+        A line that leads on to other measurements.
+    decision
+        The record of how the defaults were chosen, from the page's own place.
     """
 
     command: str
@@ -33,6 +37,7 @@ class Run:
     peers: Sequence[str]
     hand_over: int
     further: str = ""
+    decision: str = "adr/0004-stochastic-margin-default.md"
 
 
 def page(run: Run, about: Sequence[About], results: Sequence[Result], failures: Sequence[Failure]) -> str:
@@ -40,7 +45,7 @@ def page(run: Run, about: Sequence[About], results: Sequence[Result], failures: 
     curves = summary.collect(about, results)
     lines = ["# How many labels active selection saves", "", *_how(run, curves), ""]
     if said := summary.statements(curves, run.peers):
-        lines += ["## What this shows", "", *(f"- {each}" for each in said), "", *_caveats(curves)]
+        lines += ["## What this shows", "", *(f"- {each}" for each in said), "", *_caveats(curves, run.decision)]
         lines += _default_against_random(curves)
     lines += [run.further, ""] if run.further else []
     if table := summary.hand_overs(curves, run.hand_over):
@@ -89,12 +94,12 @@ def _how(run: Run, curves: Curves) -> list[str]:
     ]  # fmt: skip
 
 
-def _caveats(curves: Curves) -> list[str]:
+def _caveats(curves: Curves, decision: str) -> list[str]:
     starts = sorted({each.start for each in curves.about})
     first = f"{starts[0]}" if len(starts) == 1 else f"{starts[0]} to {starts[-1]}"
     return [
         f"Arms draw no audit share (the product spends a tenth on it by default) and begin from {first} random labels. Beta and hand-over were",
-        "chosen in trials on sms_spam, trec, subj, banking77 and digits ([why](adr/0004-stochastic-margin-default.md)), so other sets may show less.",
+        f"chosen in trials on sms_spam, trec, subj, banking77 and digits ([why]({decision})), so other sets may show less.",
         "",
     ]  # fmt: skip
 
