@@ -18,6 +18,7 @@ from django.utils import timezone
 from labeling import selectors
 from labeling.models import ApiKey, Item, Project, Question
 from labeling.probability import unpack
+from labeling.schema import JSONValue
 from labeling.services import api_keys, questions
 from labeling.services.questions import Wording
 from sampling.models import AskPolicy
@@ -26,7 +27,7 @@ from sampling.services.ask_policies import AskPolicyChanges
 
 QUESTION = "is_right"
 OBJECTIVE = "Is the model good enough to read forms without a second look?"
-DEFINITION = {
+DEFINITION: dict[str, JSONValue] = {
     "text": {"en": "Did we read this digit right?", "de": "Haben wir diese Ziffer richtig gelesen?"},
     "blind_text": {"en": "Which digit is this?", "de": "Welche Ziffer ist das?"},
     "thanks": {"en": "Thank you. The next model learns from it.", "de": "Danke. Das nächste Modell lernt daraus."},

@@ -22,8 +22,11 @@ from tests.factories import digits, kinds
 from tests.factories import sampling as factory
 from tests.factories.datasets import accepted
 
-NO_PAGES: Final = {"logout", "theme", "import_preview", "question_preview", "widget"}
-"""Addresses that take a form, and the widget's."""
+NO_PAGES: Final = {
+    *("logout", "theme", "import_preview", "question_preview"),
+    *("widget", "demo_reader", "demo_digits"),
+}
+"""Addresses that take a form, the widget's, and those of the demo app, which has a test of its own."""
 FOR_ANNOTATORS: Final = {"projects", "new_project", "account", "annotate", "history"}
 DIALOGS: Final = ["guidelines", "comment-dialog", "skip-menu", "keys-help"]
 

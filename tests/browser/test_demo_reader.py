@@ -17,9 +17,7 @@ from tests.factories import digits
 
 
 @pytest.fixture
-def reader(
-    transactional_db: None, owner: User, live_server: LiveServer, settings: Settings, tmp_path: Path
-) -> Project:
+def reader(transactional_db: None, owner: User, live_server: LiveServer, settings: Settings, tmp_path: Path) -> Project:
     settings.VAR_DIR = tmp_path
     project = digits.project(owner, items=20)
     demo_reader.ensure(project, url=live_server.url, by=owner)
@@ -59,6 +57,18 @@ def test_the_next_digit_takes_the_question_away(page: Page, reader: Project) -> 
     expect(page.locator("#log")).to_contain_text("concurrent")
     expect(page.get_by_role("dialog")).to_have_count(0)
     assert Ask.objects.count() == 1
+
+
+def test_a_blind_question_hides_the_reading_until_it_is_answered(page: Page, reader: Project) -> None:
+    reader.ask_policies.update(blind_share=1.0)
+    page.goto("/demo/")
+    dialog = page.get_by_role("dialog", name="Which digit is this?")
+    expect(dialog).to_be_visible()
+    expect(page.locator("#reading")).to_have_text("What do you read?")
+    dialog.get_by_role("radio", name="7", exact=True).click()
+    expect(page.locator("#reading strong")).to_be_visible()
+    wait_for_row(lambda: Correction.objects.count() == 1)
+    assert Correction.objects.get().is_anchored is False
 
 
 def test_it_is_accessible_and_fits_a_phone(page: Page, reader: Project) -> None:

@@ -92,9 +92,9 @@ def ask(page: Page, item: Item, **fields: Any) -> dict[str, Any]:
     return decision
 
 
-def heard(page: Page, event: str) -> list[dict[str, Any]]:
+def heard(page: Page, event: str) -> list[Any]:
     """What the page's script heard of the event."""
-    found: list[dict[str, Any]] = page.evaluate(
+    found: list[Any] = page.evaluate(
         "name => heard.filter(([each]) => each === name).map(([, detail]) => detail)", event
     )
     return found

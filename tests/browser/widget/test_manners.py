@@ -123,7 +123,7 @@ def test_every_kind_passes_the_accessibility_scan_and_fits_a_phone(visit: Visit,
         page.evaluate("question => feedback('show', { question })", {**common, **preview})
         expect(page.get_by_role("dialog")).to_be_visible()
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # a literal each
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             found += [f"{preview['kind']} {scheme}: {each}" for each in findings(page)]
         page.set_viewport_size({"width": 360, "height": 640})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

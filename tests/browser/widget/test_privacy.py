@@ -172,6 +172,7 @@ def test_a_private_answer_tells_nothing_but_itself(
     wait_until_sent(page, "answered")
     page.evaluate("key => feedback('track', { kind: 'click', key })", item.key)
     leave(page)
+    sent: Any
     (sent,) = [request.post_data_json for request in requests if '"answered"' in (request.post_data or "")]
     assert set(sent) == {"event", "id", "answer", "occurred_at", "sent_at"}
     assert set(sent["answer"]) == {"thumb", "randomised"}

@@ -1,6 +1,7 @@
 """What was said gets to the service: over lost connections, later visits and pages that are left; and only from where it may."""
 
 from collections.abc import Callable
+from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
@@ -79,7 +80,7 @@ def test_a_service_in_trouble_is_asked_again_and_counts_once(
     page = visit()
     ask(page, item, question=key)
     wait_until_sent(page, "shown")
-    refused: list[dict[str, str]] = []
+    refused: list[Any] = []
 
     def lose_the_answer(route: Route) -> None:
         # The service has stored it, but the page never learns so.

@@ -37,20 +37,31 @@
     const decision = await feedback("ask", { key: digit.key, question });
     const chance = decision.propensity ? `, with a chance of ${Math.round(100 * decision.propensity)}%` : "";
     if (decision.ask) say("asked", `${decision.reason}${chance}`, true);
-    else say("not asked", `${decision.reason ?? "refused"}${chance}`.replaceAll("_", " "));
+    else say("not asked", `${decision.reason}${chance}`.replaceAll("_", " "));
+    return decision;
   };
 
-  const show = (at) => {
+  const reveal = () => {
+    const { answer, confidence } = digits[shown];
+    const read = document.createElement("strong");
+    read.textContent = answer;
+    find("reading").replaceChildren("It is a ", read, `${Math.round(100 * confidence)}% sure`);
+  };
+
+  const show = async (at) => {
+    feedback("close"); // a question about another digit
     shown = at;
     const digit = digits[at];
     const picture = draw(digit);
     Object.assign(picture.dataset, { feedbackDwell: "", feedbackImpression: "", key: digit.key });
     find("picture").replaceChildren(picture);
-    const answer = document.createElement("strong");
-    answer.textContent = digit.answer;
-    find("reading").replaceChildren("It is a ", answer, `${Math.round(100 * digit.confidence)}% sure`);
     find("waiting").querySelectorAll("button").forEach((button, index) => button.setAttribute("aria-current", String(index === at)));
-    ask(digit);
+    find("reading").textContent = "Reading…";
+    const decision = await ask(digit);
+    if (shown !== at || digits[at] !== digit) return;
+    // A blind question is worth nothing if the page tells the answer: it waits until the question is closed.
+    if (decision.is_blind && decision.ask) find("reading").textContent = "What do you read?";
+    else reveal();
   };
 
   const fetchDigits = async () => {
@@ -76,7 +87,6 @@
   };
 
   find("next").addEventListener("click", () => {
-    feedback("close");
     if (shown + 1 < digits.length) show(shown + 1);
     else fetchDigits();
   });
@@ -86,6 +96,7 @@
   });
 
   feedback("init", { project, key, respondent: true });
+  feedback("on", "closed", ({ key: name }) => { if (name === digits[shown].key) reveal(); });
   feedback("on", "answered", ({ answer }) => say("answered", JSON.stringify(answer), true));
   feedback("on", "dismissed", () => say("dismissed", "no answer"));
   feedback("on", "opted_out", () => say("opted out", "will not be asked again"));
