@@ -14,6 +14,7 @@ from labeling.services import ask_keys, feedback, feedback_sql, recording
 from tests.factories import asks
 from tests.factories.intake import counts, failures
 from tests.factories.labeling import NDJSON, ndjson, other_project
+from tests.statements import statements_counted
 
 URL = "/api/v1/projects/pets/feedback"
 
@@ -179,6 +180,14 @@ def test_history_keeps_its_time_and_nothing_is_of_the_future(app_client: APIClie
     assert first.occurred_at == dt.datetime(2020, 2, 2, tzinfo=dt.UTC)
     assert second.occurred_at == second.received_at
     assert (third.occurred_at, third.stated_at) == (third.received_at, None)
+
+
+def test_a_single_row_costs_two_statements(app_client: APIClient, item: Item) -> None:
+    """One knows the key, one joins and stores."""
+    send(app_client, row(1))
+    with statements_counted() as statements:
+        assert send(app_client, row(2, request_id="r-a")).status_code == 200
+    assert len([each for each in statements if "SAVEPOINT" not in str(each)]) == 2
 
 
 # -- what it is about -------------------------------------------------------------------------------------------------
