@@ -17,9 +17,10 @@ api_v1: list[URLPattern | URLResolver] = [
     path("openapi", SpectacularAPIView.as_view(), name="openapi"),
     path("projects/<slug:slug>/items", Items.as_view(), name="items"),
     path("projects/<slug:slug>/items/<int:item_id>", ItemDetail.as_view(), name="item"),
+    # First, because asks come with every page view of an app, and addresses are tried in their order.
+    path("", include("sampling.api.urls")),
     path("", include("labeling.api.urls")),
     path("", include("datasets.api.urls")),
-    path("", include("sampling.api.urls")),
     path("", include("training.api.urls")),
 ]
 

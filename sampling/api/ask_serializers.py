@@ -90,7 +90,7 @@ class AskPolicySerializer(serializers.ModelSerializer[AskPolicy]):
 
 
 def _help(name: str) -> str:
-    return str(AskPolicy._meta.get_field(name).help_text)
+    return str(getattr(AskPolicy._meta.get_field(name), "help_text", ""))
 
 
 class AskPolicyChangesSerializer(serializers.Serializer[None]):

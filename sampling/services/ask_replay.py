@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from django.db.models import QuerySet
 from numpy.typing import NDArray
 
 from datasets.estimation.overlap import effective_sample_size
@@ -94,19 +93,20 @@ def replay(
     Each opportunity is replayed in the state that was logged, so what a policy would have changed about later ones (a
     respondent who is in a cooldown or not) is not foreseen.
     """
-    logged = _logged(project, since, until)
-    rows = [_seen_by(ask_policies.pure(policy), each) for each in logged[: most + 1].iterator(chunk_size=2_000)]
+    pure = ask_policies.pure(policy)
+    rows = [_seen_by(pure, each) for each in _logged(project, since, until, most + 1)]
     is_truncated = len(rows) > most
     rows = rows[:most]
-    return _estimated(ask_policies.pure(policy), rows, since=since, until=until, is_truncated=is_truncated)
+    return _estimated(pure, rows, since=since, until=until, is_truncated=is_truncated)
 
 
-def _logged(project: Project, since: dt.datetime, until: dt.datetime) -> "QuerySet[AskDecision, dict[str, Any]]":
-    return (
-        AskDecision.objects.filter(project=project, created_at__gte=since, created_at__lt=until)
-        .order_by("-created_at")
-        .values("log_weight", "segment", "terms", "propensity", "is_ask", "ask__state", "item__key")
+def _logged(project: Project, since: dt.datetime, until: dt.datetime, most: int) -> Iterator[dict[str, Any]]:
+    decisions = AskDecision.objects.filter(project=project, created_at__gte=since, created_at__lt=until)
+    columns = decisions.order_by("-created_at").values(
+        "log_weight", "segment", "terms", "propensity", "is_ask", "ask__state", "item__key"
     )
+    for row in columns[:most].iterator(chunk_size=2_000):
+        yield {**row}
 
 
 def _seen_by(policy: Policy, row: dict[str, Any]) -> _Row:

@@ -65,10 +65,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def web() -> Iterator[Server]:
-    """The web server as `manage.py serve` starts it, on a free port. Inside `engines()`."""
+def web(application: str = "") -> Iterator[Server]:
+    """The web server as `manage.py serve` starts it, on a free port. Inside `engines()`. `application` serves another one."""
     port = free_port()
-    process = subprocess.Popen(web_server.command("127.0.0.1", port))
+    command = web_server.command("127.0.0.1", port)
+    if application:
+        command[-1] = application
+    process = subprocess.Popen(command)
     try:
         url = f"http://127.0.0.1:{port}"
         for _ in range(300):

@@ -1,0 +1,213 @@
+"""POST /asks and the ask policies over HTTP: who may say what, and how it is refused."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
+
+from labeling.models import Ask, Item, Prediction, Project
+from labeling.services import api_keys
+from sampling.models import AskDecision, AskPolicy
+from tests.factories import asking as make
+from tests.factories import asks as answering
+
+pytestmark = pytest.mark.django_db
+
+URL = "/api/v1/projects/pets/asks"
+PREDICTION = {"model_version": "m1", "probabilities": [0.5, 0.3, 0.2]}
+BODY: dict[str, Any] = {
+    "opportunity_id": "o-1",
+    "key": "t-1",
+    "payload": {"text": "a cat"},
+    "prediction": PREDICTION,
+    "respondent": "user-1",
+}
+
+
+def ask(client: APIClient, *, query: str = "", headers: dict[str, str] | None = None, **changes: Any) -> Any:
+    body = {name: value for name, value in {**BODY, **changes}.items() if value is not ...}
+    return client.post(URL + query, body, format="json", headers=headers)
+
+
+def browser(project: Project) -> APIClient:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {answering.publishable(project)}", HTTP_ORIGIN=answering.PAGE)
+    return client
+
+
+@pytest.fixture
+def asking(project: Project) -> Project:
+    make.asking(project)
+    return project
+
+
+def test_an_app_asks_and_the_respondent_answers_by_the_token(app_client: APIClient, asking: Project) -> None:
+    answer = ask(app_client, locale="de-AT")
+    assert answer.status_code == 200
+    said = answer.json()
+    assert (said["ask"], said["reason"], said["key"], said["policy_version"]) == (True, "selected", "t-1", 2)
+    assert (said["question"]["text"], said["question"]["prediction"]["answer"]) == ("Stimmt das?", {"choice": "cat"})
+    told = answering.tell(APIClient(), f"/api/v1/asks/{said['token']}", "answered", answer={"is_right": True})
+    assert told.status_code == 200
+    assert Ask.objects.get().state == "answered"
+
+
+def test_the_same_body_again_is_the_same_decision(app_client: APIClient, asking: Project) -> None:
+    first, again = ask(app_client).json(), ask(app_client).json()
+    first.pop("token")
+    assert again.pop("token")
+    first["expires_at"] = again["expires_at"]
+    assert first == again
+    assert AskDecision.objects.count() == 1
+
+
+def test_a_dry_run_leaves_nothing_behind(app_client: APIClient, asking: Project) -> None:
+    answer = ask(app_client, query="?dry_run=1")
+    assert (answer.json()["ask"], answer.json()["token"]) == (True, None)
+    assert (Item.objects.count(), Prediction.objects.count(), AskDecision.objects.count()) == (0, 0, 0)
+
+
+def test_a_list_is_asked_about_once(app_client: APIClient, asking: Project) -> None:
+    candidates = [
+        {"key": f"k-{place}", "payload": {"text": str(place)}, "prediction": PREDICTION} for place in range(5)
+    ]
+    answer = ask(app_client, key=..., payload=..., prediction=..., candidates=candidates)
+    assert answer.json()["ask"]
+    assert answer.json()["key"] in {each["key"] for each in candidates}
+    assert Prediction.objects.count() == 5
+    assert Ask.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"payload": ...}, "unknown_item"),
+        ({"key": ...}, "missing_field"),
+        ({"key": ""}, "invalid_key"),
+        ({"key": "k" * 201}, "invalid_key"),
+        ({"opportunity_id": ""}, "invalid_input"),
+        ({"opportunity_id": "o" * 201}, "invalid_input"),
+        ({"respondent": 7}, "invalid_input"),
+        ({"surprise": 1}, "invalid_input"),
+        ({"question": "none"}, "unknown_question"),
+        ({"key": "t\x00"}, "nul_character"),
+        ({"prediction": {**PREDICTION, "model_version": "m9"}}, "unknown_model_version"),
+        ({"prediction": {**PREDICTION, "probabilities": [0.5, 0.5]}}, "wrong_number_of_probabilities"),
+        ({"prediction": {"model_version": "m1"}}, "missing_field"),
+        ({"candidates": [{"key": "a"}]}, "invalid_input"),
+        ({"key": ..., "payload": ..., "prediction": ..., "candidates": []}, "invalid_input"),
+        (
+            {"key": ..., "payload": ..., "prediction": ..., "candidates": [{"key": "a"}, {"key": "a"}]},
+            "duplicate_key_in_request",
+        ),
+    ],
+)
+def test_bad_bodies_are_refused_with_a_code(
+    app_client: APIClient, asking: Project, changes: dict[str, Any], code: str
+) -> None:
+    answer = ask(app_client, **changes)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert (Item.objects.count(), AskDecision.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"null", b'"x"', b"\xff"])
+def test_what_is_no_object_is_refused(app_client: APIClient, asking: Project, body: bytes) -> None:
+    assert app_client.post(URL, body, content_type="application/json").status_code == 400
+
+
+def test_a_browser_may_ask_about_items_that_exist_and_say_nothing_else(app_client: APIClient, asking: Project) -> None:
+    client = browser(asking)
+    assert ask(client, prediction=...).json()["code"] == "secret_key_needed"
+    assert ask(client, payload=...).json()["code"] == "secret_key_needed"
+    refused = ask(client, payload=..., prediction=..., query="?dry_run=1")
+    assert (refused.status_code, refused.json()["code"]) == (403, "secret_key_needed")
+    assert ask(client, payload=..., prediction=...).json()["code"] == "unknown_item"
+    ask(app_client, opportunity_id="o-0", consent=False)
+    assert ask(client, payload=..., prediction=...).json()["ask"]
+
+
+def test_a_browser_of_another_origin_may_not_ask(asking: Project) -> None:
+    client = browser(asking)
+    answer = ask(client, payload=..., prediction=..., headers={"Origin": "https://evil.example"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")
+    assert not AskDecision.objects.exists()
+
+
+def test_roles(
+    asking: Project, owner_client: APIClient, annotator_client: APIClient, api_client: APIClient, stranger: User
+) -> None:
+    assert ask(api_client).status_code == 401
+    assert ask(annotator_client).status_code == 403
+    api_client.force_login(stranger)
+    assert ask(api_client).status_code == 404
+    assert ask(owner_client).status_code == 200
+
+
+def test_a_revoked_key_asks_nobody(asking: Project, app_client: APIClient) -> None:
+    for key in asking.api_keys.all():
+        api_keys.revoke(key, now=make.NOW)
+    assert ask(app_client).status_code == 401
+
+
+POLICIES = "/api/v1/projects/pets/ask-policies"
+
+
+def test_a_policy_changes_by_version(app_client: APIClient, project: Project, owner_client: APIClient) -> None:
+    assert app_client.get(POLICIES).json()["results"][0]["threshold"] == 0.3
+    changed = owner_client.post(POLICIES, {"threshold": 0.4, "budget_asks": 500}, format="json")
+    assert (changed.status_code, changed.json()["version"], changed.json()["created_by"]) == (201, 2, "owner")
+    assert owner_client.post(POLICIES, {"threshold": 0.4}, format="json").json()["version"] == 2
+    assert owner_client.post(POLICIES, {"budget_asks": None}, format="json").json()["budget_asks"] is None
+    assert [each["version"] for each in app_client.get(POLICIES).json()["results"]] == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"holdout_share": 0.9}, "holdout_share"),
+        ({"least_propensity": 0.9, "most_propensity": 0.5}, "least_propensity"),
+        ({"temperature": 0}, "temperature"),
+        ({"budget_asks": -1}, "budget_asks"),
+        ({"budget_period_seconds": 60}, "budget_period_seconds"),
+        ({"ask_lifetime_seconds": 1}, "ask_lifetime_seconds"),
+        ({"segment_quotas": {"de": 5}}, "segment_quotas"),
+        ({"segment": "country", "segment_quotas": {"de": -5}}, "segment_quotas"),
+        ({"segment": "country", "segment_targets": {"de": 0.9, "fr": 0.9}}, "segment_targets"),
+        ({"segment_targets": {"de": 0.9}}, "segment_targets"),
+        ({"logged_share_of_no": 0}, "logged_share_of_no"),
+        ({"most_per_7_days": 1_000_000}, "most_per_7_days"),
+        ({"threshold": "high"}, "threshold"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(
+    app_client: APIClient, project: Project, changes: dict[str, Any], field: str
+) -> None:
+    answer = app_client.post(POLICIES, changes, format="json")
+    assert answer.status_code == 400
+    assert field in answer.json()["fields"]
+    assert not AskPolicy.objects.filter(version__gt=1).exists()
+
+
+def test_a_preview_replays_the_log_and_changes_nothing(app_client: APIClient, asking: Project) -> None:
+    for number in range(5):
+        ask(app_client, opportunity_id=f"o-{number}", key=f"t-{number}", respondent=f"user-{number}")
+    preview = app_client.post(f"{POLICIES}/preview?hours=2", {"threshold": 5.0, "audit_share": 0.2}, format="json")
+    said = preview.json()
+    assert preview.status_code == 200
+    assert (said["decisions"], said["logged_asks"], said["reasons"]) == (5, 5.0, {"drawn": 5.0})
+    assert said["asks"]["value"] == pytest.approx(1.0)
+    assert AskPolicy.objects.count() == 2
+    refused = app_client.post(f"{POLICIES}/preview", {"temperature": -1}, format="json")
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_policy")
+    assert app_client.post(f"{POLICIES}/preview?hours=0", {}, format="json").status_code == 400
+
+
+def test_policies_are_for_those_who_manage(
+    project: Project, annotator_client: APIClient, reviewer: User, api_client: APIClient
+) -> None:
+    api_client.force_login(reviewer)
+    assert api_client.get(POLICIES).status_code == 200
+    assert api_client.post(POLICIES, {"threshold": 0.4}, format="json").status_code == 403
+    assert api_client.post(f"{POLICIES}/preview", {}, format="json").status_code == 403
+    assert annotator_client.get(POLICIES).status_code == 403
