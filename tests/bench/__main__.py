@@ -16,7 +16,17 @@ from pathlib import Path
 
 from tests.bench.result import Result
 
-MODULES = ("scores", "batches", "import_rate", "refill", "queue_cycles", "export_rate", "widget_size", "feedback_rate", "asks")
+MODULES = (
+    "scores",
+    "batches",
+    "import_rate",
+    "refill",
+    "queue_cycles",
+    "export_rate",
+    "widget_size",
+    "feedback_rate",
+    "asks",
+)
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
