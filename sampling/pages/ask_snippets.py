@@ -39,11 +39,9 @@ const decision = await feedback("ask", {{
   target: document.querySelector("#answer"), // left out: in the corner
 }});"""
 
-_PYTHON: Final = """import os
+_PYTHON: Final = """from feedback_client import Client
 
-from feedback_client import Client
-
-client = Client("{base}", "{slug}", os.environ["FEEDBACK_KEY"])
+client = Client("{base}", "{slug}", key)  # the secret key {secret}, from your configuration
 
 decision = client.ask(
     "{item}",
@@ -70,18 +68,18 @@ def ask_snippets(request: HttpRequest, caller: Caller) -> HttpResponse:
     keys = list(
         ApiKey.objects.filter(project=project, kind=ApiKey.Kind.PUBLISHABLE, revoked_at__isnull=True).order_by("name")
     )
-    has_secret = ApiKey.objects.filter(project=project, kind=ApiKey.Kind.SECRET, revoked_at__isnull=True).exists()
+    secret = ApiKey.objects.filter(project=project, kind=ApiKey.Kind.SECRET, revoked_at__isnull=True).first()
     context = {
-        "snippets": _snippets(project, keys, request.build_absolute_uri("/").rstrip("/")),
+        "snippets": _snippets(project, keys, secret, request.build_absolute_uri("/").rstrip("/")),
         "publishable": keys,
-        "has_secret": has_secret,
+        "has_secret": secret is not None,
         "has_questions": Question.objects.filter(project=project, state=Question.State.LIVE).exists(),
         "section": "snippets",
     }
     return render_project(request, caller, "sampling/ask_snippets.html", context, active="asks")
 
 
-def _snippets(project: Project, keys: list[ApiKey], base: str) -> list[Snippet]:
+def _snippets(project: Project, keys: list[ApiKey], secret: ApiKey | None, base: str) -> list[Snippet]:
     """Keys are not stored, so a snippet shows only how the key begins."""
     champion = ModelVersion.objects.filter(project=project, stage=ModelVersion.Stage.CHAMPION).first()
     question = Question.objects.filter(project=project, state=Question.State.LIVE).order_by("key").first()
@@ -92,6 +90,7 @@ def _snippets(project: Project, keys: list[ApiKey], base: str) -> list[Snippet]:
         "widget": reverse("widget"),
         "slug": project.slug,
         "key": f"{keys[0].prefix}..." if keys else _NO_KEY,
+        "secret": f"{secret.prefix}..." if secret else "fb_sk_...",
         "item": _plain(item) or "item-1",
         "model": _plain(champion.name if champion else None) or "model-1",
         "probabilities": str([round(1 / n, 3)] * n),
