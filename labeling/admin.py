@@ -9,9 +9,12 @@ from labeling.models import (
     AnnotationTask,
     AnnotatorDay,
     ApiKey,
+    Ask,
+    Correction,
     Draft,
     Embedding,
     EmbeddingSpace,
+    Feedback,
     IdempotentRequest,
     ImportJob,
     ImportRowError,
@@ -23,6 +26,9 @@ from labeling.models import (
     PoolEntry,
     Prediction,
     Project,
+    Question,
+    QuestionVersion,
+    Respondent,
     Skip,
 )
 
@@ -198,3 +204,65 @@ class EmbeddingAdmin(FactAdmin):
     list_select_related = ["project"]
     search_fields = ["=item__key"]
     ordering = ["-item_id"]
+
+
+@admin.register(Question)
+class QuestionAdmin(FactAdmin):
+    list_display = ["key", "project", "state", "ended_reason", "created_at"]
+    list_filter = ["state"]
+    list_select_related = ["project"]
+    search_fields = ["key", "project__slug"]
+
+
+@admin.register(QuestionVersion)
+class QuestionVersionAdmin(FactAdmin):
+    list_display = ["question", "version", "kind", "target_answers", "deadline", "epsilon", "created_at"]
+    list_filter = ["kind"]
+    list_select_related = ["question"]
+    search_fields = ["question__key"]
+    ordering = ["-id"]
+
+
+@admin.register(Respondent)
+class RespondentAdmin(FactAdmin):
+    list_display = ["id", "project", "opted_out_until", "epsilon_spent", "right_count", "wrong_count", "created_at"]
+    list_select_related = ["project"]
+    search_fields = ["=respondent_hash"]
+    ordering = ["-id"]
+
+
+@admin.register(Ask)
+class AskAdmin(FactAdmin):
+    list_display = ["id", "project", "opportunity_id", "state", "is_blind", "is_audit", "propensity", "created_at"]
+    list_filter = ["state", "is_blind", "is_audit"]
+    list_select_related = ["project"]
+    search_fields = ["=opportunity_id", "=item__key"]
+    ordering = ["-id"]
+
+
+@admin.register(Feedback)
+class FeedbackAdmin(FactAdmin):
+    list_display = [
+        "id",
+        "project",
+        "kind",
+        "score",
+        "channel",
+        "item_id",
+        "is_waiting",
+        "received_at",
+        "superseded_at",
+    ]
+    list_filter = ["kind", "channel", "is_waiting"]
+    list_select_related = ["project"]
+    search_fields = ["=client_id", "=request_id"]
+    ordering = ["-id"]
+
+
+@admin.register(Correction)
+class CorrectionAdmin(FactAdmin):
+    list_display = ["id", "project", "answer", "channel", "item_id", "is_anchored", "received_at", "superseded_at"]
+    list_filter = ["channel", "is_anchored", "is_waiting"]
+    list_select_related = ["project"]
+    search_fields = ["=client_id", "=request_id"]
+    ordering = ["-id"]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -17,7 +18,7 @@ from labeling.api.question_serializers import (
     QuestionSerializer,
 )
 from labeling.edges import IdCursorPagination, ProjectView
-from labeling.errors import NotFound
+from labeling.errors import Conflict, NotFound
 from labeling.models import Question
 from labeling.services import questions
 from labeling.services.questions import Wording
@@ -69,8 +70,12 @@ class QuestionDetail(ProjectView):
         request=QuestionChangesSerializer,
         responses=QuestionDetailSerializer,
     )
+    @transaction.atomic
     def patch(self, request: Request, slug: str, key: str) -> Response:
-        """What is given of the wording makes a new version; what is left out stays. The kind never changes."""
+        """What is given of the wording makes a new version; what is left out stays. The kind never changes.
+
+        400 as for a new question; 409 `question_ended` for pausing one that has ended.
+        """
         wanted = QuestionChangesSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         given: dict[str, Any] = wanted.validated_data
@@ -83,7 +88,8 @@ class QuestionDetail(ProjectView):
             case Question.State.LIVE:
                 questions.resume(question)
             case Question.State.PAUSED:
-                questions.pause(question)
+                if not questions.pause(question) and question.state == Question.State.ENDED:
+                    raise Conflict("The question has ended; it can be resumed.", code="question_ended")
             case Question.State.ENDED:
                 questions.end(question, reason=given.get("reason", "Ended by a person."))
         return Response(QuestionDetailSerializer(self._question(key)).data)

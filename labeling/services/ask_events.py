@@ -254,4 +254,9 @@ def _of(token: AskToken) -> dict[str, prepared.Value]:
 def _only(rows: list[tuple[Any, ...]]) -> sql.LockedAsk:
     if not rows:
         raise NotFound("There is no such ask any more.", code="ask_not_found")
-    return sql.LockedAsk(*rows[0])
+    ask = sql.LockedAsk(*rows[0])
+    if ask.predicted_answer is None:
+        return ask
+    return ask._replace(
+        predicted_answer=msgspec.json.decode(ask.predicted_answer)
+    )  # statements of ours bring it as text

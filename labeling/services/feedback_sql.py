@@ -6,7 +6,8 @@ senders of the same rows never wait for each other in a circle.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ FEW_ROWS: Final = 50
 """Up to so many rows one statement with a parameter is faster than a temporary table."""
 
 Table = Literal["feedback", "correction"]
+Target = Literal["asked", "named", "requested", "keyed", "predicted"]
 
 
 class StagedFeedback(NamedTuple):
@@ -61,42 +63,56 @@ _STAGE: Final = f"""
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_feedback ({_DECLARED}) ON COMMIT DROP;
 TRUNCATE staged_feedback"""
 _COPY: Final = f"COPY staged_feedback ({', '.join(StagedFeedback._fields)}) FROM STDIN (FORMAT binary)"
-_FROM_TABLE: Final = "staged_feedback"
-_FROM_PARAMETER: Final = f"jsonb_to_recordset(%(rows)s::jsonb) AS given ({_DECLARED})"
+_FROM_TABLE: Final = "staged_feedback AS staged"
+_FROM_PARAMETER: Final = f"jsonb_to_recordset(%(rows)s::jsonb) AS staged ({_DECLARED})"
 
 # What a row names is found row by row, by index: a lateral join with a limit never becomes a scan of a whole table.
-TARGETS: Final = """
-    LEFT JOIN LATERAL (
+_JOINS: Final[dict[Target, str]] = {
+    "asked": """
         SELECT ask.id, ask.item_id, ask.prediction_id, ask.question_version_id, ask.respondent_hash, ask.is_blind,
             version.epsilon IS NOT NULL AS is_private
         FROM labeling_ask ask JOIN labeling_questionversion version ON version.id = ask.question_version_id
-        WHERE ask.id = staged.ask_id AND ask.project_id = %(project)s LIMIT 1
-    ) asked ON true
-    LEFT JOIN LATERAL (
+        WHERE ask.id = staged.ask_id AND ask.project_id = %(project)s LIMIT 1""",
+    "named": """
         SELECT prediction.id, prediction.item_id
         FROM labeling_prediction prediction JOIN labeling_item item ON item.id = prediction.item_id
-        WHERE prediction.id = staged.prediction_id AND item.project_id = %(project)s LIMIT 1
-    ) named ON true
-    LEFT JOIN LATERAL (
+        WHERE prediction.id = staged.prediction_id AND item.project_id = %(project)s LIMIT 1""",
+    "requested": """
         SELECT prediction.id, prediction.item_id
         FROM labeling_prediction prediction JOIN labeling_item item ON item.id = prediction.item_id
         WHERE staged.request_id <> '' AND left(prediction.context ->> 'request_id', 200) = staged.request_id
             AND prediction.context ? 'request_id' AND item.project_id = %(project)s
         ORDER BY prediction.context -> 'position' IS NOT DISTINCT FROM staged.context -> 'position' DESC,
-            prediction.id DESC LIMIT 1
-    ) requested ON true
-    LEFT JOIN LATERAL (
+            prediction.id DESC LIMIT 1""",
+    "keyed": """
         SELECT item.id FROM labeling_item item
-        WHERE staged.item_key <> '' AND item.project_id = %(project)s AND item.key = staged.item_key LIMIT 1
-    ) keyed ON true
-    LEFT JOIN LATERAL (
+        WHERE staged.item_key <> '' AND item.project_id = %(project)s AND item.key = staged.item_key LIMIT 1""",
+    "predicted": """
         SELECT prediction.id
         FROM labeling_modelversion version JOIN labeling_prediction prediction
             ON prediction.model_version_id = version.id AND prediction.item_id = keyed.id
         WHERE staged.model_version_name <> '' AND version.project_id = %(project)s
-            AND version.name = staged.model_version_name LIMIT 1
-    ) predicted ON true"""
+            AND version.name = staged.model_version_name LIMIT 1""",
+}
+_NOTHING: Final[dict[Target, str]] = {
+    "asked": "SELECT NULL::bigint AS id, NULL::bigint AS item_id, NULL::bigint AS prediction_id, "
+    "NULL::bigint AS question_version_id, NULL AS respondent_hash, NULL::bool AS is_blind, NULL::bool AS is_private",
+    "named": "SELECT NULL::bigint AS id, NULL::bigint AS item_id",
+    "requested": "SELECT NULL::bigint AS id, NULL::bigint AS item_id",
+    "keyed": "SELECT NULL::bigint AS id",
+    "predicted": "SELECT NULL::bigint AS id",
+}
 
+
+def _targets(wanted: Collection[Target]) -> str:
+    """The joins to what rows name; of what no row names, nothing is looked for."""
+    return "".join(
+        f"LEFT JOIN LATERAL ({join if target in wanted else _NOTHING[target]}) {target} ON true\n"
+        for target, join in _JOINS.items()
+    )
+
+
+TARGETS: Final = _targets(_JOINS)
 FOUND_ITEM: Final = "coalesce(asked.item_id, named.item_id, requested.item_id, keyed.id)"
 FOUND_PREDICTION: Final = "coalesce(asked.prediction_id, named.id, requested.id, predicted.id)"
 IS_WAITING: Final = f"""(({FOUND_ITEM}) IS NULL
@@ -113,7 +129,7 @@ WITH resolved AS MATERIALIZED (
         CASE WHEN staged.ask_id IS NOT NULL AND asked.id IS NULL THEN 'unknown_ask'
             WHEN staged.prediction_id IS NOT NULL AND named.id IS NULL THEN 'unknown_prediction'
             WHEN asked.is_private THEN 'private_question' END AS problem
-    FROM {source} staged {targets}
+    FROM {source} {targets}
 ), stored AS (
     INSERT INTO labeling_{table} (project_id, client_id, channel, item_id, prediction_id, ask_id, question_version_id,
         request_id, item_key, model_version_name, is_waiting, respondent_hash, comment, context, is_anchored,
@@ -139,20 +155,37 @@ WITH resolved AS MATERIALIZED (
 SELECT position, problem, stored.client_id IS NOT NULL
 FROM resolved LEFT JOIN stored ON stored.client_id = resolved.client_id COLLATE "C" """
 
-_STATEMENTS: Final = {
-    (table, source): _RECORD.format(
+
+@lru_cache(maxsize=128)
+def _statement(table: Table, source: str, wanted: frozenset[Target]) -> str:
+    return _RECORD.format(
         found_item=FOUND_ITEM,
         found_prediction=FOUND_PREDICTION,
         is_waiting=IS_WAITING,
         source=source,
-        targets=TARGETS,
+        targets=_targets(wanted),
         table=table,
         own_columns=_OWN_COLUMNS[table],
         own_values=_OWN_VALUES[table],
     )
-    for table in _OWN_COLUMNS
-    for source in (_FROM_TABLE, _FROM_PARAMETER)
-}
+
+
+def _named_by(rows: Sequence[StagedFeedback]) -> frozenset[Target]:
+    """What any of the rows names."""
+    wanted: set[Target] = set()
+    for row in rows:
+        if row.request_id:
+            wanted.add("requested")
+        elif row.item_key:
+            wanted.add("keyed")
+            if row.model_version_name:
+                wanted.add("predicted")
+        elif row.ask_id is not None:
+            wanted.add("asked")
+        elif row.prediction_id is not None:
+            wanted.add("named")
+    return frozenset(wanted)
+
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -172,7 +205,7 @@ def record(
         values["schema"] = label_schema_id
     if len(rows) <= FEW_ROWS:
         values["rows"] = _as_json(rows)
-        return [Stored(*row) for row in prepared.fetch(_STATEMENTS[table, _FROM_PARAMETER], values)]
+        return [Stored(*row) for row in prepared.fetch(_statement(table, _FROM_PARAMETER, _named_by(rows)), values)]
     with connection.cursor() as cursor:
         cursor.execute(_STAGE)
         with connection.wrap_database_errors, cursor.copy(_COPY) as copy:
@@ -185,7 +218,7 @@ def record(
                         context=jsonb(row.context),
                     )
                 )
-        cursor.execute(_STATEMENTS[table, _FROM_TABLE], values)
+        cursor.execute(_statement(table, _FROM_TABLE, _named_by(rows)), values)
         return [Stored(*row) for row in cursor.fetchall()]
 
 

@@ -72,11 +72,14 @@ def delete_old_feedback(*, now: dt.datetime) -> int:
     """Delete opinions and behaviour older than FEEDBACK_KEEP_DAYS, batch by batch. Corrections are evidence and stay."""
     if not settings.FEEDBACK_KEEP_DAYS:
         return 0
-    old = Feedback.objects.filter(received_at__lt=now - dt.timedelta(days=settings.FEEDBACK_KEEP_DAYS))
+    before = now - dt.timedelta(days=settings.FEEDBACK_KEEP_DAYS)
     deleted = 0
-    for ids in _batches(old):
-        with transaction.atomic():
-            deleted += _delete(Feedback, ids)
+    for project_id in Project.objects.values_list("pk", flat=True):
+        # By project and time there is an index; what is found first is deleted, so the next look finds what is left.
+        old = Feedback.objects.filter(project=project_id, received_at__lt=before).order_by("-received_at")
+        while ids := list(old.values_list("pk", flat=True)[:_BATCH]):
+            with transaction.atomic():
+                deleted += _delete(Feedback, ids)
     return deleted
 
 

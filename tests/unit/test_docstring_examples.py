@@ -7,7 +7,7 @@ import pytest
 
 from datasets.estimation import wilson
 from feedbackproject import simulation_report
-from labeling import ask_tokens, calibration, probability, questions, respondent_hash, schema, splitting
+from labeling import ask_tokens, calibration, feedback_rows, probability, questions, respondent_hash, schema, splitting
 from labeling.questions import locales, private
 from sampling import objective, pacing, selection
 from sampling.asking import draws, utility
@@ -39,6 +39,7 @@ MODULES = [
     locales,
     private,
     ask_tokens,
+    feedback_rows,
     respondent_hash,
     wilson,
     selection,

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
+from rest_framework.test import APIClient
 
 from labeling import models, selectors
 from labeling.models import (
@@ -26,6 +27,7 @@ from labeling.models import (
     Skip,
 )
 from labeling.services import intake
+from tests.factories import asks
 from tests.factories.labeling import item_row, model_version, prediction_part
 
 NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
@@ -52,6 +54,9 @@ def everything(project: Project, owner: User, secret_key: str) -> None:
     Embedding.objects.create(item=item, project=project, space=space, vector=b"\0\0")
     AnnotatorDay.objects.create(project=project, annotator=owner, day=NOW.date())
     IdempotentRequest.objects.create(project=project, endpoint="items", key="k")
+    ask = asks.ask(project, "correction")
+    answer = {"is_right": False, "correction": {"choice": "cat"}}
+    assert asks.tell(APIClient(), ask, "answered", answer=answer, comment="<script></script>").status_code == 200
 
 
 @pytest.fixture
@@ -83,7 +88,7 @@ def test_the_hash_of_a_key_is_not_shown(root: Client, everything: None) -> None:
 
 
 def test_facts_are_not_edited(root: Client, everything: None) -> None:
-    item = Item.objects.get()
+    item = Item.objects.get(key="<script>")
     answer = root.post(reverse("admin:labeling_item_change", args=[item.pk]), {"key": "other"})
     assert answer.status_code == 403
     assert root.get(reverse("admin:labeling_item_add")).status_code == 403

@@ -4,15 +4,16 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from labeling.models import Ask, Correction, Feedback, Project, Respondent
-from labeling.services import ask_keys
 from tests.factories import asks
 from tests.factories.asks import KRR, PAGE, tell
 from tests.factories.labeling import other_project
+from tests.statements import statements_counted
 
 
 @pytest.fixture
@@ -57,6 +58,15 @@ def test_shown_started_answered(client: APIClient, project: Project) -> None:
     assert (said.is_anchored, said.context, said.epsilon, said.is_waiting) == (True, {"duration_ms": 900}, None, False)
     assert not Correction.objects.exists()
     assert Respondent.objects.get().respondent_hash == ask.respondent_hash
+
+
+def test_an_answer_costs_two_statements(client: APIClient, project: Project) -> None:
+    """One locks the ask, one writes; the question and the label schema are known from the answer before."""
+    first, second = asks.ask(project, opportunity="o-1"), asks.ask(project, opportunity="o-2")
+    tell(client, first, "answered", answer={"thumb": "up"})
+    with statements_counted() as statements:
+        assert tell(client, second, "answered", answer={"thumb": "up"}).status_code == 200
+    assert len([each for each in statements if "SAVEPOINT" not in str(each)]) == 2
 
 
 def test_an_answer_before_shown_notes_both(client: APIClient, project: Project) -> None:
@@ -347,7 +357,7 @@ def test_tokens_outlive_a_change_of_the_secret_key_that_is_announced(client: API
     address = asks.url(asks.ask(project))
     with override_settings(SECRET_KEY="a new secret key of the installation, long enough"):
         assert code(tell(client, address, "shown")) == (403, "invalid_token")
-    old = ask_keys.settings.SECRET_KEY
+    old = settings.SECRET_KEY
     with override_settings(SECRET_KEY="a new secret key of the installation, long", SECRET_KEY_FALLBACKS=[old]):
         assert tell(client, address, "shown").status_code == 200
 
