@@ -28,7 +28,10 @@ def fetch(statement: str, values: Mapping[str, Value]) -> list[tuple[Any, ...]]:
     """
     text, names = _numbered(statement)
     parameters = [_typed(values[name]) for name in names]
-    with connection.cursor() as checked, connection.wrap_database_errors, RawCursor(checked.connection) as cursor:
+    # What Django does for a cursor of its own, without making one.
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    with connection.wrap_database_errors, RawCursor(connection.connection) as cursor:
         return cursor.execute(text, parameters, prepare=True).fetchall()
 
 

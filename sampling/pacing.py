@@ -13,7 +13,8 @@ PRICE_SECONDS: Final = 60.0
 HIGHEST_PRICE: Final = 1.5
 """No utility is above the sum of this and a threshold that anybody would choose: it shuts everything but the audit share."""
 _PROPORTIONAL: Final = 0.1
-_INTEGRAL: Final = 0.0005
+_INTEGRAL_AHEAD: Final = 0.0005
+_INTEGRAL_BEHIND: Final = 0.002
 _MOST_STEPS: Final = 10.0
 """After a pause the price moves by no more than so many steps at once."""
 
@@ -86,7 +87,8 @@ def next_price(price: float, *, error: float, last_error: float, seconds: float)
     mu <- clip(mu + k_p (e - e_last) + k_i e min(s / 60, 10), 0, 1.5), with e the overspend in bursts, held within [-4, 1.5].
 
     The dual of "maximise utility within the budget" raises the price by the spending of a step beyond its share, which is
-    the proportional term; the integral one takes away the offset that is left. e is bounded, so that a day without
+    the proportional term; the integral one takes away the offset that is left, faster where spending is behind, so that
+    the budget is used up after a rush that has driven the price up. e is bounded, so that a day without
     traffic does not make the next one free for hours.
 
     Parameters
@@ -107,5 +109,6 @@ def next_price(price: float, *, error: float, last_error: float, seconds: float)
     """
     now, before = (min(max(each, -4.0), 1.5) for each in (error, last_error))
     steps = min(max(seconds / PRICE_SECONDS, 0.0), _MOST_STEPS)
-    moved = price + _PROPORTIONAL * (now - before) + _INTEGRAL * now * steps
+    integral = _INTEGRAL_AHEAD if now > 0.0 else _INTEGRAL_BEHIND
+    moved = price + _PROPORTIONAL * (now - before) + integral * now * steps
     return min(max(moved, 0.0), HIGHEST_PRICE)

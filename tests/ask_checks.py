@@ -13,6 +13,7 @@ from labeling import wire
 from labeling.models import Ask, Project
 from labeling.wire import PredictionPart
 from sampling import pacing
+from sampling.asking.policy import Policy
 from sampling.services import ask_policies, asks
 from sampling.services.ask_situation import Opportunity
 
@@ -72,7 +73,9 @@ def play(project: Project, arrivals: Sequence[Arrival]) -> Counter[str]:
                 ("answered" if arrival.number % 3 == 1 else "dismissed"),
                 arrival.at + dt.timedelta(seconds=30),
             )
-            Ask.objects.filter(pk=answer.ask_id).update(state=state, shown_at=arrival.at, **{f"{state}_at": soon})
+            Ask.objects.filter(project=project, opportunity_id=opportunity.opportunity_id).update(
+                state=state, shown_at=arrival.at, **{f"{state}_at": soon}
+            )
     return said
 
 
@@ -110,7 +113,7 @@ def clock_violations(project: Project) -> list[str]:
     return found
 
 
-def _too_close(before: Ask, after: Ask, policy: ask_policies.Policy) -> Iterator[str]:
+def _too_close(before: Ask, after: Ask, policy: Policy) -> Iterator[str]:
     clocks = (
         ("shown", before.created_at, policy.cooldown_shown_seconds),
         ("dismissed", before.dismissed_at, policy.cooldown_dismissed_seconds),

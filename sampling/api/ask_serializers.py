@@ -18,7 +18,7 @@ class AskedPredictionSerializer(serializers.Serializer[None]):
     answer = serializers.JSONField(required=False, help_text="Where the label schema has no classes to weigh.")
     confidence = serializers.FloatField(required=False, min_value=0, max_value=1)
     std = serializers.FloatField(required=False, min_value=0)
-    context = serializers.DictField(
+    context = serializers.DictField(  # type: ignore[assignment]  # a serializer has something of that name too
         required=False,
         help_text="request_id and whatever the app wants to find again; feedback can name the request_id.",
     )

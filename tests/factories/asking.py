@@ -83,4 +83,5 @@ def decide(project: Project, name: str, *, now: dt.datetime = NOW, **others: Any
 
 def close(answer: asks.Answer, state: str, *, at: dt.datetime) -> None:
     """Let the respondent answer or dismiss the ask."""
+    assert answer.ask_id is not None
     Ask.objects.filter(pk=answer.ask_id).update(state=state, shown_at=at, **{f"{state}_at": at})

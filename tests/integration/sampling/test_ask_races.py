@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from threading import Event
 from typing import Any
@@ -111,7 +112,8 @@ def test_redis_that_is_emptied_all_the_time_never_overruns_budget_or_clocks(proj
             if worker == 0:
                 stop.set()
 
-    said = [each for several in at_once([*(partial(ask, worker) for worker in range(6)), empty]) for each in several]
+    works: list[Callable[[], list[str]]] = [*(partial(ask, worker) for worker in range(6)), empty]
+    said = [each for several in at_once(works) for each in several]
     assert Ask.objects.count() == Counter(said)["selected"] <= 20
     assert len(set(Ask.objects.values_list("respondent_hash", flat=True))) == Ask.objects.count()
     assert AskDecision.objects.count() == 150
@@ -144,7 +146,8 @@ def test_a_rebuild_waits_for_the_ask_that_is_on_its_way(project: Project) -> Non
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ask_sql, "write", slow)
-        slowly, meanwhile = at_once([partial(reason, project, "slow"), flush_meanwhile])
+        works: list[Callable[[], str]] = [partial(reason, project, "slow"), flush_meanwhile]
+        slowly, meanwhile = at_once(works)
     assert (slowly, meanwhile) == ("selected", "degraded")
     assert reason(project, "after") == "budget"
     assert Ask.objects.count() == 1

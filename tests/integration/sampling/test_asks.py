@@ -1,6 +1,7 @@
 """Asking: what is logged, what is answered, and which gates hold, on the real engines."""
 
 import datetime as dt
+from typing import Any
 
 import msgspec
 import pytest
@@ -118,7 +119,7 @@ def test_a_dry_run_decides_and_writes_nothing(project: Project) -> None:
         ("quiet", {"is_quiet": True}),
     ],
 )
-def test_what_the_app_says_is_respected(project: Project, reason: str, others: dict[str, bool]) -> None:
+def test_what_the_app_says_is_respected(project: Project, reason: str, others: dict[str, Any]) -> None:
     make.asking(project)
     answer = make.decide(project, "o-1", **others)
     assert (answer.ask, answer.reason) == (False, reason)
@@ -218,7 +219,7 @@ def test_an_item_that_exists_needs_no_payload_and_keeps_its_own(project: Project
         ("unknown_question", {"question": "no-such"}),
     ],
 )
-def test_bad_input_is_refused_and_changes_nothing(project: Project, code: str, others: dict[str, object]) -> None:
+def test_bad_input_is_refused_and_changes_nothing(project: Project, code: str, others: dict[str, Any]) -> None:
     make.asking(project)
     with pytest.raises(InvalidInput) as refused:
         make.decide(project, "o-1", **others)

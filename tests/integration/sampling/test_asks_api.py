@@ -25,14 +25,14 @@ BODY: dict[str, Any] = {
 }
 
 
-def ask(client: APIClient, *, query: str = "", headers: dict[str, str] | None = None, **changes: Any) -> Any:
+def ask(client: APIClient, *, query: str = "", **changes: Any) -> Any:
     body = {name: value for name, value in {**BODY, **changes}.items() if value is not ...}
-    return client.post(URL + query, body, format="json", headers=headers)
+    return client.post(URL + query, body, format="json")
 
 
-def browser(project: Project) -> APIClient:
+def browser(project: Project, origin: str = answering.PAGE) -> APIClient:
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {answering.publishable(project)}", HTTP_ORIGIN=answering.PAGE)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {answering.publishable(project)}", HTTP_ORIGIN=origin)
     return client
 
 
@@ -128,8 +128,8 @@ def test_a_browser_may_ask_about_items_that_exist_and_say_nothing_else(app_clien
 
 
 def test_a_browser_of_another_origin_may_not_ask(asking: Project) -> None:
-    client = browser(asking)
-    answer = ask(client, payload=..., prediction=..., headers={"Origin": "https://evil.example"})
+    client = browser(asking, origin="https://evil.example")
+    answer = ask(client, payload=..., prediction=...)
     assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")
     assert not AskDecision.objects.exists()
 
