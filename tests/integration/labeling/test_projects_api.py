@@ -89,8 +89,9 @@ def test_a_key_sees_its_project(app_client: APIClient, stranger: User) -> None:
 
 
 def test_a_publishable_key_sees_none(api_client: APIClient, project: Project, owner: User) -> None:
-    created = api_keys.create(project, name="widget", kind=ApiKey.Kind.PUBLISHABLE, by=owner)
-    api_client.credentials(HTTP_AUTHORIZATION=f"Bearer {created.key}")
+    page = "https://app.example.org"
+    created = api_keys.create(project, name="widget", kind=ApiKey.Kind.PUBLISHABLE, origins=[page], by=owner)
+    api_client.credentials(HTTP_AUTHORIZATION=f"Bearer {created.key}", HTTP_ORIGIN=page)
     for url in (URL, f"{URL}/pets", f"{URL}/pets/schemas", f"{URL}/pets/items"):
         answer = api_client.get(url)
         assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
