@@ -41,7 +41,7 @@ def krippendorff_alpha(
 
     >>> counts = np.array([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 1.0, 1.0]])
     >>> [round(krippendorff_alpha(counts, level=level), 3) for level in ("nominal", "ordinal", "interval")]
-    [0.545, 0.762, 0.783]
+    [0.545, 0.778, 0.706]
 
     References
     ----------

@@ -59,7 +59,7 @@ def verdict_parameters(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     >>> spoken[0] = [[8, 2], [10, 90]]  # of class 0: wrong and said so 8, wrong and praised 2, right and blamed 10, ...
     >>> parameters = verdict_parameters(spoken)
     >>> (parameters[:, :, 1] / parameters.sum(axis=2)).round(3).tolist()
-    [[0.216, 0.894], [0.233, 0.894]]
+    [[0.215, 0.9], [0.233, 0.894]]
     """
     of_channel = counts.sum(axis=0) + verdict_prior(1)[0]
     rates = of_channel / of_channel.sum(axis=1, keepdims=True)
