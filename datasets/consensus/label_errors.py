@@ -14,7 +14,7 @@ class LabelErrors:
     """One row per label.
 
     score
-        In [-1, 1], higher = more suspicious: probability of the best other class minus that of the label.
+        In [-1, 1], higher = more suspicious: probability of the best other class minus that of the label (times its posterior).
     suggested
         The class the model would give instead.
     is_suspect
@@ -50,8 +50,8 @@ def find_label_errors(
     labels
         Shape (n,), int64 in [0, K).
     label_probability
-        Shape (n,), the posterior of each accepted label; a label that is hardly believed is more suspicious:
-        the score is multiplied by 1.5 minus it. None: 1 for all scores.
+        Shape (n,), in [0, 1], the posterior of each accepted label, which multiplies p_i,label in the score: a label that is
+        hardly believed is more suspicious. None: 1.
 
     Returns
     -------
@@ -84,10 +84,8 @@ def find_label_errors(
     other = p.copy()
     other[rows, labels] = -1.0
     suggested = other.argmax(axis=1) if n else np.zeros(0, dtype=np.int64)
-    score = other[rows, suggested] - own
+    score = other[rows, suggested] - (own if label_probability is None else own * label_probability)
     confident = np.where(p >= threshold - 1e-12, p, -1.0)
     firmest = confident.argmax(axis=1) if n else suggested
     is_suspect = (confident.max(axis=1, initial=-1.0) >= 0) & (firmest != labels)
-    if label_probability is not None:
-        score = score * (1.5 - label_probability) / 1.5 * np.where(score > 0, 1.5, 1.0)
-    return LabelErrors(np.clip(score, -1.0, 1.0), suggested.astype(np.int64), is_suspect)
+    return LabelErrors(score, suggested.astype(np.int64), is_suspect)

@@ -1,6 +1,7 @@
 """What the label model has learned of its sources, and the log-likelihoods that follow from it."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,9 @@ from datasets.consensus.pooled_channels import (
 from datasets.consensus.randomised_response import channel_matrix
 from datasets.consensus.short_rows import column_sums
 
-CLASS_PRIOR: float = 1.0
-"""Imagined items of each class."""
+EVEN_SHARE: Final = 0.25
+"""Imagined items, evenly spread over the classes, for each real one: shares of classes that drift to nothing take their
+annotators along, and a shift of a fifth towards even shares is small beside what the answers say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,7 @@ def maximise(
         rows = totals[start : start + classes * (2 if channel.is_verdict else 1)]
         channels[channel] = _channel_parameters(channel, rows, guess)
     seen = column_sums(posterior if has_evidence.all() else posterior[has_evidence])
-    shares = seen + CLASS_PRIOR
+    shares = seen + (EVEN_SHARE * seen.sum() + 1.0) / classes
     return Parameters(shares / shares.sum(), layout.annotators, posterior_counts(counts, prior), channels)
 
 

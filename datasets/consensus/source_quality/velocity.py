@@ -1,0 +1,82 @@
+"""Bursts: far more answers in a short time than usual."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import nbinom, poisson
+
+WINDOW_SECONDS: Final = 600.0
+LEAST_EXPECTED: Final = 1.0
+
+
+def burst_p_value(count: int, expected: float) -> float:
+    """Return the chance of `count` or more answers in a window where `expected` are usual (Poisson).
+
+    >>> f"{burst_p_value(10, 2.0):.1e}", f"{burst_p_value(12, 2.0):.1e}", burst_p_value(0, 2.0)
+    ('4.6e-05', '1.4e-06', 1.0)
+    """
+    if count < 0 or not expected > 0:
+        raise ValueError("a count that is not below 0, and an expectation above 0")
+    return float(poisson.sf(count - 1, expected))
+
+
+def busiest_window(seconds: NDArray[np.float64], window_seconds: float = WINDOW_SECONDS) -> int:
+    """Return the largest number of answers within any window of this length (both ends included). O(n log n).
+
+    >>> busiest_window(np.array([0.0, 5.0, 100.0, 103.0, 106.0]), 10.0)
+    3
+    """
+    times = np.sort(np.asarray(seconds, dtype=np.float64))
+    if not len(times):
+        return 0
+    ends = np.searchsorted(times, times + window_seconds, side="right")
+    return int((ends - np.arange(len(times))).max())
+
+
+@dataclass(frozen=True, eq=False)
+class Bursts:
+    """One row per source: answers in its busiest window, and how unlikely that is by what is usual in the project."""
+
+    busiest: NDArray[np.int64]
+    p_value: NDArray[np.float64]
+
+
+def bursts(
+    source: NDArray[np.int64], seconds: NDArray[np.float64], *, n_sources: int, window_seconds: float = WINDOW_SECONDS
+) -> Bursts:
+    """Compare the busiest window of each source with those of all sources.
+
+    What is usual: the median of the busiest windows. People differ in pace, so counts vary more than by chance; the extra spread is estimated
+    from the distance between the median and the lower quartile (which bursts do not reach, even if a third of the sources are bots)
+    and makes the law negative binomial. Without extra spread it is the Poisson tail.
+
+    Returns
+    -------
+    Bursts, shape (n_sources,); p-value 1 for a source without answers. O(n log n).
+
+    >>> source = np.repeat(np.arange(11), 20)
+    >>> seconds = np.concatenate([np.arange(20) * 120.0] * 10 + [np.arange(20) * 2.0])
+    >>> found = bursts(source, seconds, n_sources=11)
+    >>> found.busiest.tolist()[-2:], bool(found.p_value[-1] < 1e-4), bool(found.p_value[0] > 0.1)
+    ([6, 20], True, True)
+    """
+    order = np.lexsort((seconds, source))
+    source, seconds = source[order], seconds[order]
+    starts = np.searchsorted(source, np.arange(n_sources + 1))
+    busiest = np.array(
+        [busiest_window(seconds[a:b], window_seconds) for a, b in zip(starts[:-1], starts[1:], strict=True)], dtype=np.int64
+    )
+    active = busiest[busiest > 0]
+    if not len(active):
+        return Bursts(busiest, np.ones(n_sources))
+    usual = max(LEAST_EXPECTED, float(np.median(active)))
+    spread = (usual - float(np.quantile(active, 0.25))) / 0.6745
+    extra = max(0.0, spread**2 - usual)
+    if extra > 0:
+        size = usual**2 / extra
+        tail = nbinom.sf(busiest - 1, size, size / (size + usual))
+    else:
+        tail = poisson.sf(busiest - 1, usual)
+    return Bursts(busiest, np.where(busiest > 0, tail, 1.0))
