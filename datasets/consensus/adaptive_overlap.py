@@ -22,7 +22,8 @@ def typical_confusion(parameters: Parameters, evidence: Evidence) -> NDArray[np.
     if not len(parameters.annotators):
         return mean_of(parameters.confusion[-1])
     is_plain = (evidence.kind == Kind.ANNOTATION) & np.isnan(evidence.epsilon)
-    said = np.bincount(evidence.source[is_plain], minlength=evidence.n_sources)[parameters.annotators]
+    weight = evidence.weight[is_plain]
+    said = np.bincount(evidence.source[is_plain], weights=weight, minlength=evidence.n_sources)[parameters.annotators]
     confusion = mean_of(parameters.confusion[:-1])
     if not said.sum():
         return confusion.mean(axis=0)

@@ -9,13 +9,15 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from datasets.agreement.ratings import ratings_of
-from datasets.consensus.confusion import mean_of
 from datasets.consensus.evidence import Evidence
-from datasets.consensus.parameters import Parameters
 
 LEAST_SHARED: Final = 8
 LEAST_EXCESS: Final = 4.5
-"""Robust standard deviations above the median pair; 3e-6 by chance for one pair."""
+"""Standard deviations above the median pair; 3e-6 by chance for one pair."""
+
+
+LEAST_KAPPA: Final = 0.5
+"""Of the agreement that looking at the items does not explain, the share a pair must have: copying leaves 1, a common school little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,35 +28,39 @@ class Collusion:
         Shape (n_sources,), int64: number of the group a source belongs to; -1 for none.
     excess
         Shape (n_sources,), float64: the largest standardised excess agreement with anybody; 0 where nobody shares enough items.
+    partners
+        Shape (n_sources,), int64: with how many others each source was compared; the largest of many is large by chance.
     pairs
         (first, second, shared items, share agreed, share expected, excess) of the pairs over the bar, largest excess first.
     """
 
     group: NDArray[np.int64]
     excess: NDArray[np.float64]
+    partners: NDArray[np.int64]
     pairs: tuple[tuple[int, int, int, float, float, float], ...]
 
 
 def collusion(
     evidence: Evidence,
-    posterior: NDArray[np.float32],
-    parameters: Parameters,
     *,
     least_shared: int = LEAST_SHARED,
     least_excess: float = LEAST_EXCESS,
 ) -> Collusion:
     """Find pairs with excess agreement, and the groups they form.
 
-    Intuition. Two good annotators agree often because both are right. Given an item's class they should otherwise err independently. So for each pair with
-    `least_shared` items in common,
+    Intuition. Two good annotators agree often because both are right; but then both agree often with everybody. So how often a pair agrees is compared with how often
+    each of the two agrees with others, by medians over their partners, which a group of less than half of them cannot move. For each pair
+    with `least_shared` items in common,
 
-        expected E = sum over shared items of sum_k q_k sum_l C_kl D_kl        C, D: their confusion matrices
-        z = (agreements - E) / sqrt(sum over shared items of e (1 - e))
+        expected  e_ij = m + u_i + u_j        m: median over all pairs, u_i: median over the partners of i, less m
+        kappa = (a_ij - e_ij) / (1 - e_ij),   se = sqrt(e_ij (1 - e_ij) / n_ij) / (1 - e_ij)
+        excess = (kappa - median kappa) / sqrt(se^2 + s^2)
 
-    Hard items make honest people err alike, too, so z is standardised by the median and the median absolute deviation of
-    all pairs. Pairs over the bar are edges; connected components are groups.
+    No belief about the items is used: a group that is large enough to be believed is still seen, as long as its members also meet others.
+    Honest people err alike on hard items, too: s is the standard deviation between pairs beyond chance, from the
+    middle half of them. The excess of a pair with kappa below 0.5 counts as 0. Pairs with an excess over the bar are edges; connected components are groups.
 
-    A group that is most of the crowd defines the truth and is not seen. Sources below `least_shared` are not judged.
+    A group whose members meet mostly each other is its own measure, and is not seen. Sources below `least_shared` are not judged.
 
     Cost: sparse products, O(K sum over items of answers squared).
     """
@@ -65,25 +71,39 @@ def collusion(
     shared = sparse.triu(met @ met.T, k=1).tocoo()
     often = shared.data >= least_shared
     first, second, common = shared.row[often], shared.col[often], shared.data[often]
-    nobody = Collusion(np.full(sources, -1, dtype=np.int64), np.zeros(sources), ())
+    nobody = Collusion(np.full(sources, -1, dtype=np.int64), np.zeros(sources), np.zeros(sources, dtype=np.int64), ())
     if len(first) < 2:
         return nobody
     agreed = np.zeros(len(first))
-    expected, spread = np.zeros(len(first)), np.zeros(len(first))
-    confusion = mean_of(parameters.confusion[parameters.places(np.arange(sources))])
     for k in range(classes):
         is_k = said.answer == k
         named = sparse.csr_matrix((np.ones(int(is_k.sum())), (said.source[is_k], said.item[is_k])), shape=shape)
         agreed += _at(named @ named.T, first, second)
-        weight = _at(met @ sparse.diags_array(posterior[:, k].astype(np.float64)) @ met.T, first, second)
-        alike = np.einsum("pl,pl->p", confusion[first, k], confusion[second, k])
-        expected += weight * alike
-        spread += weight * alike * (1.0 - alike)
-    z = (agreed - expected) / np.sqrt(spread + 0.25)
-    middle = float(np.median(z))
-    deviation = max(1.0, 1.4826 * float(np.median(np.abs(z - middle))))
-    excess = (z - middle) / deviation
-    return _groups(nobody, first, second, common, agreed, expected, excess, least_excess)
+    rate = agreed / common
+    middle_rate = float(np.median(rate))
+    leaning = _leaning(first, second, rate, sources) - middle_rate
+    usual = np.clip(middle_rate + leaning[first] + leaning[second], 1.0 / (4.0 * classes), 0.98)
+    kappa, variance = (rate - usual) / (1.0 - usual), usual / ((1.0 - usual) * common)
+    low, middle, high = np.quantile(kappa, [0.25, 0.5, 0.75])
+    between = max(0.0, float(((high - low) / 1.349) ** 2 - np.median(variance)))
+    excess = np.where(kappa >= LEAST_KAPPA, (kappa - middle) / np.sqrt(variance + between), 0.0)
+    return _groups(nobody, first, second, common, agreed, usual * common, excess, least_excess)
+
+
+def _leaning(
+    first: NDArray[np.int32], second: NDArray[np.int32], rate: NDArray[np.float64], sources: int
+) -> NDArray[np.float64]:
+    """Median agreement of each source over its partners; NaN without any."""
+    one, both = np.concatenate([first, second]), np.concatenate([rate, rate])
+    order = np.lexsort((both, one))
+    one, both = one[order], both[order]
+    starts, ends = np.searchsorted(one, np.arange(sources)), np.searchsorted(one, np.arange(sources), side="right")
+    n = ends - starts
+    median = np.full(sources, np.nan)
+    has = n > 0
+    low, high = starts + (n - 1) // 2, starts + n // 2
+    median[has] = (both[low[has]] + both[high[has]]) / 2.0
+    return median
 
 
 def _at(
@@ -122,4 +142,5 @@ def _groups(
         )
         for p in over
     )  # fmt: skip
-    return Collusion(group, largest, pairs)
+    partners = np.bincount(np.concatenate([first, second]), minlength=sources).astype(np.int64)
+    return Collusion(group, largest, partners, pairs)

@@ -6,7 +6,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
-from scipy.stats import binom
+from scipy.stats import betabinom
+
+from datasets.consensus.evidence import Evidence
+from datasets.consensus.parameters import is_statement
+from datasets.consensus.votes import vote_counts
 
 LEAST_ANSWERS: Final = 15
 
@@ -79,19 +83,21 @@ class Invariability:
 
 
 def invariability(counts: NDArray[np.float64], base_rates: NDArray[np.float64] | None = None) -> Invariability:
-    """Compare how often each source names its favourite answer with how often it is named by all others.
+    """Compare how often each source names its favourite answer with how often the others name it.
 
-        p_w = min over k of min(1, K P(Binomial(n_w, max(b_k, b_k + 2 sd)) >= n_wk))
+        p_w = min over k of min(1, K P(BetaBinomial(n_w; mean b_k, spread s_k) >= n_wk))
 
-    A base rate is what others say, leaving the source out (or `base_rates`), and is raised by the standard deviation between honest
-    sources, estimated from the middle half of them: people differ in habits, and a habit is no fraud.
+    A base rate b_k is what all others say (or `base_rates`). People differ in habits, and a habit is no fraud: s_k is the standard deviation
+    between sources beyond that of chance, estimated from the middle half of them, so that frauds do not widen it. Without
+    any spread the law is binomial.
 
     Parameters
     ----------
     counts
         Shape (S, K): how often each source named each class.
     base_rates
-        Shape (K,), what is expected; None: what the others say.
+        Shape (S, K), rows sum to 1: what is expected of each source, given the items it had (`expected_answers`); None: what
+        all others say of all items.
 
     Returns
     -------
@@ -103,24 +109,46 @@ def invariability(counts: NDArray[np.float64], base_rates: NDArray[np.float64] |
     ([0.8722, 0.0001], 0)
     """
     total = counts.sum(axis=1)
-    sources, classes = counts.shape
-    pooled = counts.sum(axis=0)
-    others = pooled[None, :] - counts
+    classes = counts.shape[1]
+    others = counts.sum(axis=0)[None, :] - counts
     n_others = np.maximum(others.sum(axis=1, keepdims=True), 1.0)
-    base = others / n_others if base_rates is None else np.tile(np.asarray(base_rates, dtype=np.float64), (sources, 1))
+    base = others / n_others if base_rates is None else np.asarray(base_rates, dtype=np.float64)
+    base = np.clip(base, 1e-6, 1.0 - 1e-6)
     ample = total >= LEAST_ANSWERS
-    spread = _spread(counts[ample], total[ample]) if ample.sum() >= 4 else np.zeros(classes)
-    raised = np.clip(base + 2.0 * spread, 1e-9, 1.0 - 1e-9)
-    chance = binom.sf(counts - 1.0, total[:, None], raised)
-    p_value = np.minimum(1.0, classes * chance.min(axis=1))
+    spread = _spread(counts[ample], total[ample], base[ample]) if ample.sum() >= 4 else np.zeros(classes)
+    # Mean b and variance s^2 of a Beta law; a spread near 0 is a law so narrow that it is binomial.
+    strength = np.clip(base * (1.0 - base) / np.maximum(spread, 1e-4) ** 2 - 1.0, 0.5, 1e6)
+    chance = betabinom.sf(counts - 1.0, total[:, None], base * strength, (1.0 - base) * strength)
+    p_value = np.clip(classes * chance.min(axis=1), 0.0, 1.0)
     return Invariability(np.where(ample, p_value, 1.0), counts.argmax(axis=1).astype(np.int64))
 
 
-def _spread(counts: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
+def expected_answers(evidence: Evidence) -> NDArray[np.float64]:
+    """Return the share of each class among what others say of the items each source had; (n_sources, K), rows sum to 1.
+
+    A batch may hold nothing but one class; who names it twenty times in a row is then no fraud. Two imagined answers at the shares of
+    all items stand in where others said little. Statements only. O(n K).
+    """
+    said = evidence.rows(is_statement(evidence.kind))
+    classes = evidence.n_classes
+    counts = vote_counts(said)
+    overall = (counts.sum(axis=0) + 1.0) / (counts.sum() + classes)
+    others = counts[said.item]
+    others[np.arange(len(said)), said.answer] -= said.weight
+    others = np.maximum(others, 0.0) + 2.0 * overall
+    others /= others.sum(axis=1, keepdims=True)
+    expected = np.stack(
+        [np.bincount(said.source, weights=others[:, k], minlength=evidence.n_sources) for k in range(classes)], axis=1
+    )
+    total = expected.sum(axis=1, keepdims=True)
+    return np.where(total > 0, expected / np.maximum(total, 1e-300), overall)
+
+
+def _spread(
+    counts: NDArray[np.float64], total: NDArray[np.float64], base: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Standard deviation between sources beyond that of chance, from quartiles, so that frauds do not widen it."""
-    shares = counts / total[:, None]
-    low, high = np.quantile(shares, [0.25, 0.75], axis=0)
-    mean = np.median(shares, axis=0)
-    observed = ((high - low) / 1.349) ** 2
-    by_chance = np.median(mean * (1.0 - mean) / total[:, None], axis=0)
-    return np.sqrt(np.maximum(observed - by_chance, 0.0))
+    off = counts / total[:, None] - base
+    low, high = np.quantile(off, [0.25, 0.75], axis=0)
+    by_chance = np.median(base * (1.0 - base) / total[:, None], axis=0)
+    return np.sqrt(np.maximum(((high - low) / 1.349) ** 2 - by_chance, 0.0))
