@@ -18,10 +18,19 @@ from datasets.agreement.cohen import cohen_kappa
 from datasets.consensus import label_model
 from datasets.consensus.evidence import Evidence, evidence
 from datasets.consensus.source_quality.examination import Timing, examine, set_aside
+from datasets.consensus.source_quality.suggestion import Family
 from datasets.consensus.votes import majority
 from tests.bench.crowd_data import DIRECTORY, Crowd, read_crowds
 from tests.bench.result import Result
 
+FAMILY: Final[dict[str, Family]] = {
+    "random": "agreement",
+    "always the same": "invariability",
+    "inverted": "agreement",
+    "colluding": "collusion",
+    "bot burst": "speed",
+}
+"""The family of detectors that is made for each kind."""
 KINDS: Final = ("random", "always the same", "inverted", "colluding", "bot burst")
 SHARES: Final = (0.1, 0.3)
 LEAST_ANSWERS: Final = 15
@@ -35,6 +44,7 @@ class Row:
     kind: str
     share: float
     auc: float
+    auc_family: float
     found: float
     false_flags: float
     majority: float
@@ -118,6 +128,7 @@ def measure(crowd: Crowd, kind: str, share: float, seed: int) -> Row:
     return Row(
         crowd.name, kind, share,
         _auc(suspicion[judged], is_spam[judged]),
+        _auc(found.findings.nats[FAMILY[kind]][judged], is_spam[judged]),
         float(flagged[is_spam].mean()),
         float(flagged[: crowd.n_sources][honest].mean()),
         crowd.accuracy(majority(whole)),
@@ -149,24 +160,25 @@ def untouched(crowd: Crowd) -> tuple[float, float, float, float]:
 def report(crowds: list[Crowd], rows: list[Row], seeds: int, command: str) -> str:
     lines = [
         "# Dishonest sources in real crowds", "", f"    {command}", "",
-        f"Mean of {seeds} seeds. AUC: of the suspicion, spammers against honest sources. Found: share of the spammers that were set aside.",
+        f"Mean of {seeds} seeds. AUC of the suspicion (strongest finding of all detectors), spammers against honest sources; own AUC: of the",
+        "family of detectors made for the kind alone. Found: share of the spammers that were set aside.",
         "False flags: share of the honest that were. Honest: real sources whose kappa with the truth is 0.2 or more, or that",
         "gave fewer than 15 answers; the crowds hold junk of their own, which is judged in the second table. Accuracies in percent: majority, the",
         "label model without defence, and with the suspicious set aside.", "",
-        "| crowd | kind | spammers | AUC | found | false flags | majority | no defence | defended |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| crowd | kind | spammers | AUC | own AUC | found | false flags | majority | no defence | defended |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]  # fmt: skip
     for row in rows:
         cells = [row.found, row.false_flags, row.majority, row.undefended, row.defended]
         percent = " | ".join(f"{100 * value:.1f}" for value in cells)
-        lines.append(f"| {row.crowd} | {row.kind} | {row.share:.0%} | {row.auc:.3f} | {percent} |")
-    lines += ["", "## By kind", "", "| kind | spammers | AUC | found | false flags | defended minus no defence, points |", "|---|---:|---:|---:|---:|---:|"]
+        lines.append(f"| {row.crowd} | {row.kind} | {row.share:.0%} | {row.auc:.3f} | {row.auc_family:.3f} | {percent} |")
+    lines += ["", "## By kind", "", "| kind | spammers | AUC | own AUC | found | false flags | defended minus no defence, points |", "|---|---:|---:|---:|---:|---:|---:|"]
     for kind in KINDS:
         for share in SHARES:
             cell = [row for row in rows if (row.kind, row.share) == (kind, share)]
-            auc, hit, false = (float(np.mean([getattr(row, name) for row in cell])) for name in ("auc", "found", "false_flags"))
+            auc, own, hit, false = (float(np.mean([getattr(row, name) for row in cell])) for name in ("auc", "auc_family", "found", "false_flags"))
             gain = 100 * float(np.mean([row.defended - row.undefended for row in cell]))
-            lines.append(f"| {kind} | {share:.0%} | {auc:.3f} | {hit:.1%} | {false:.2%} | {gain:+.2f} |")
+            lines.append(f"| {kind} | {share:.0%} | {auc:.3f} | {own:.3f} | {hit:.1%} | {false:.2%} | {gain:+.2f} |")
     lines += ["", "## The crowds as they are", "", "| crowd | honest flagged | others flagged | no defence | defended |", "|---|---:|---:|---:|---:|"]
     for crowd in crowds:
         lines.append("| " + crowd.name + " | " + " | ".join(f"{100 * value:.1f}" for value in untouched(crowd)) + " |")

@@ -20,6 +20,10 @@ LEAST_KAPPA: Final = 0.5
 """Of the agreement that looking at the items does not explain, the share a pair must have: copying leaves 1, a common school little."""
 
 
+MOST_LEANING: Final = 2.0
+"""Standard deviations: nobody is taken to agree with everybody more than this, since a group that meets itself only seems to."""
+
+
 @dataclass(frozen=True, eq=False)
 class Collusion:
     """What was found.
@@ -49,10 +53,10 @@ def collusion(
     """Find pairs with excess agreement, and the groups they form.
 
     Intuition. Two good annotators agree often because both are right; but then both agree often with everybody. So how often a pair agrees is compared with how often
-    each of the two agrees with others, by medians over their partners, which a group of less than half of them cannot move. For each pair
+    each of the two agrees with others, by the lower quartile over their partners, which a group of less than three quarters of them cannot move. For each pair
     with `least_shared` items in common,
 
-        expected  e_ij = m + u_i + u_j        m: median over all pairs, u_i: median over the partners of i, less m
+        expected  e_ij = m + u_i + u_j        m: median over all pairs, u_i: lower quartile over the partners of i, less its median, capped
         kappa = (a_ij - e_ij) / (1 - e_ij),   se = sqrt(e_ij (1 - e_ij) / n_ij) / (1 - e_ij)
         excess = (kappa - median kappa) / sqrt(se^2 + s^2)
 
@@ -81,7 +85,9 @@ def collusion(
         agreed += _at(named @ named.T, first, second)
     rate = agreed / common
     middle_rate = float(np.median(rate))
-    leaning = _leaning(first, second, rate, sources) - middle_rate
+    leaning = _leaning(first, second, rate, sources)
+    lower, typical = np.nanquantile(leaning, [0.25, 0.5])
+    leaning = np.minimum(leaning - typical, MOST_LEANING * (typical - lower) / 0.6745)
     usual = np.clip(middle_rate + leaning[first] + leaning[second], 1.0 / (4.0 * classes), 0.98)
     kappa, variance = (rate - usual) / (1.0 - usual), usual / ((1.0 - usual) * common)
     low, middle, high = np.quantile(kappa, [0.25, 0.5, 0.75])
@@ -93,17 +99,15 @@ def collusion(
 def _leaning(
     first: NDArray[np.int32], second: NDArray[np.int32], rate: NDArray[np.float64], sources: int
 ) -> NDArray[np.float64]:
-    """Median agreement of each source over its partners; NaN without any."""
+    """Lower quartile of each source's agreement with its partners; NaN without any."""
     one, both = np.concatenate([first, second]), np.concatenate([rate, rate])
     order = np.lexsort((both, one))
     one, both = one[order], both[order]
     starts, ends = np.searchsorted(one, np.arange(sources)), np.searchsorted(one, np.arange(sources), side="right")
     n = ends - starts
-    median = np.full(sources, np.nan)
-    has = n > 0
-    low, high = starts + (n - 1) // 2, starts + n // 2
-    median[has] = (both[low[has]] + both[high[has]]) / 2.0
-    return median
+    quartile = np.full(sources, np.nan)
+    quartile[n > 0] = both[(starts + (n - 1) // 4)[n > 0]]
+    return quartile
 
 
 def _at(

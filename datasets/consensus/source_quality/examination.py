@@ -23,12 +23,15 @@ from datasets.consensus.source_quality.suggestion import (
     Findings,
     Step,
     Suggestion,
+    bar_nats,
     nats_of,
     suggest,
 )
 from datasets.consensus.source_quality.velocity import bursts
 
 ROUNDS: Final = 2
+LARGEST_DISAGREEING_SHARE: Final = 0.4
+"""If agreement speaks against more of the answers than this, it is the belief that is in doubt: then it sets nobody aside."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +75,15 @@ def examine(
     beliefs = label_model.fit(evidence, settings=settings)
     findings = Findings(evidence.n_sources, dict(unseen))
     suggestions = suggest(findings)
+    is_out = set_aside(suggestions)
     for _ in range(rounds):
         trusted = evidence.reweighted(weights)
         test = agreement_test(trusted, beliefs.parameters)
         agreement = np.clip(np.maximum(test.dishonesty, test.standing_nats), 0.0, LARGEST_NATS)
+        bar = bar_nats(evidence.n_sources, len(unseen) + 1)
+        against = test.answers[(agreement >= bar) & ~is_out].sum()
+        if against > LARGEST_DISAGREEING_SHARE * test.answers.sum():
+            agreement *= 0.99 * bar / agreement.max()
         findings = Findings(evidence.n_sources, {**unseen, "agreement": agreement})
         suggestions = suggest(findings)
         # All or nothing: what a doubtful source is worth is in its matrix already, and counting it down again only flattens the posterior.
