@@ -52,9 +52,7 @@ def bootstrap(
     if not items or resamples < 1:
         return Agreement(value, float("nan"), float("nan"), items)
     chance = np.full(items, 1.0 / items)
-    found = np.array(
-        [measure(paired, rng.multinomial(items, chance).astype(np.float64)) for _ in range(resamples)]
-    )
+    found = np.array([measure(paired, rng.multinomial(items, chance).astype(np.float64)) for _ in range(resamples)])
     found = found[~np.isnan(found)]
     if len(found) < resamples / 2:
         return Agreement(value, float("nan"), float("nan"), items)

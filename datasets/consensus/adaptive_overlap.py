@@ -80,3 +80,35 @@ def value_of_answer(
         value[start : start + _BLOCK] = gain
     # Rounding may leave a known item a hair below 0.
     return np.maximum(value, 0.0)
+
+
+def value_of_pairs(
+    posterior: NDArray[np.floating], item: NDArray[np.int64], source: NDArray[np.int64], parameters: Parameters
+) -> NDArray[np.float64]:
+    """Return what an answer by a certain annotator about a certain item is expected to teach; nats.
+
+    `value_of_answer` (information) with the confusion matrix of each pair's annotator: where it is known who would answer, a good
+    annotator's answer is worth more, a guesser's nothing, and an expert for two classes is worth most on items in doubt between them. Somebody
+    unknown counts as a newcomer.
+
+    Parameters
+    ----------
+    posterior
+        Shape (n_items, K), rows sum to 1.
+    item, source
+        Shape (m,), the pairs.
+
+    Returns
+    -------
+    Shape (m,), float64, >= 0. Cost O(m K^2), in blocks.
+    """
+    confusion = mean_of(parameters.confusion)
+    own = xlogy(confusion, confusion).sum(axis=2)
+    place = parameters.places(source)
+    value = np.empty(len(item))
+    for start in range(0, len(item), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        q, who = posterior[item[rows]].astype(np.float64), place[rows]
+        said = np.einsum("mk,mkl->ml", q, confusion[who])
+        value[rows] = (q * own[who]).sum(axis=1) - xlogy(said, said).sum(axis=1)
+    return np.maximum(value, 0.0)

@@ -75,8 +75,6 @@ def anchored_weight(effect: Anchoring) -> float:
     return max(LEAST_WEIGHT, effect.blind / effect.shown)
 
 
-def anchored_weights(
-    agrees: NDArray[np.bool_], was_shown: NDArray[np.bool_], effect: Anchoring
-) -> NDArray[np.float64]:
+def anchored_weights(agrees: NDArray[np.bool_], was_shown: NDArray[np.bool_], effect: Anchoring) -> NDArray[np.float64]:
     """Return the weight of each answer, shape (n,): `anchored_weight` where it agrees with what was shown, else 1."""
     return np.where(agrees & was_shown, anchored_weight(effect), 1.0)

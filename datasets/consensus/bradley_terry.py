@@ -81,7 +81,9 @@ def fit_strengths(
     w = np.broadcast_to(np.asarray(weight, dtype=np.float64), a.shape)
     if not (a.shape == b.shape == said.shape) or a.ndim != 1:
         raise ValueError("first, second and outcome must be columns of the same length")
-    good = (np.minimum(a, b) >= 0) & (np.maximum(a, b) < n_contestants) & (a != b) & (said >= 0) & (said <= TIE) & (w >= 0)
+    good = (
+        (np.minimum(a, b) >= 0) & (np.maximum(a, b) < n_contestants) & (a != b) & (said >= 0) & (said <= TIE) & (w >= 0)
+    )
     if not good.all():
         raise ValueError(f"row {int(np.argmin(good))} is no comparison of two of {n_contestants} contestants")
     has_ties = bool((w[said == TIE] > 0).any())
@@ -101,7 +103,9 @@ def fit_strengths(
         value += float((x[:-1] ** 2).sum()) / (2.0 * prior_deviation**2) + 0.005 * float(x[-1]) ** 2
         return value, slope
 
-    found = minimize(negative_log_posterior, start, jac=True, method="L-BFGS-B", options={"maxiter": 1_000, "ftol": 1e-12})
+    found = minimize(
+        negative_log_posterior, start, jac=True, method="L-BFGS-B", options={"maxiter": 1_000, "ftol": 1e-12}
+    )
     tie_log = float(found.x[-1]) if has_ties else -np.inf
     strength = found.x[:-1] - (found.x[:-1].mean() if n_contestants else 0.0)
     deviation = _deviation(found.x, a, b, w, has_ties, prior_deviation)

@@ -118,7 +118,11 @@ def evidence(
     if n_classes < 2:
         raise ValueError(f"at least two classes, not {n_classes}")
     size = np.asarray(item).size
-    items, sources, answers = (_whole("item", item, size), _whole("source", source, size), _whole("answer", answer, size))
+    items, sources, answers = (
+        _whole("item", item, size),
+        _whole("source", source, size),
+        _whole("answer", answer, size),
+    )
     kinds, channels = _whole("kind", kind, size), _whole("channel", channel, size)
     abouts = _whole("predicted", predicted, size)
     epsilons, weights = _real("epsilon", epsilon, size), _real("weight", weight, size)
@@ -128,7 +132,9 @@ def evidence(
     _require("channel", channels, channels >= 0, "is negative")
     _require("predicted", abouts, (abouts >= -1) & (abouts < n_classes), f"is not from -1 to {n_classes - 1}")
     is_verdict = (kinds == Kind.THUMB) | (kinds == Kind.IMPLICIT)
-    _require("answer", answers, (answers >= 0) & (answers < np.where(is_verdict, 2, n_classes)), "is no class or verdict")
+    _require(
+        "answer", answers, (answers >= 0) & (answers < np.where(is_verdict, 2, n_classes)), "is no class or verdict"
+    )
     _require("predicted", abouts, ~is_verdict | (abouts >= 0), "leaves open what the verdict is about")
     _require("epsilon", epsilons, np.isnan(epsilons) | (np.isfinite(epsilons) & (epsilons > 0)), "is not above 0")
     _require("epsilon", epsilons, np.isnan(epsilons) | (kinds != Kind.GOLD), "randomises gold")

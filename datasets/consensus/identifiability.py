@@ -59,7 +59,11 @@ def warnings_before(evidence: Evidence) -> tuple[BeliefWarning, ...]:
     if unseen:
         found.append(BeliefWarning("class_never_seen", f"{len(unseen)} classes were never named", unseen))
     if is_verdict.all() and not has_gold:
-        found.append(BeliefWarning("verdicts_only", "only verdicts: how harsh people are cannot be told from how good the model is"))
+        found.append(
+            BeliefWarning(
+                "verdicts_only", "only verdicts: how harsh people are cannot be told from how good the model is"
+            )
+        )
     if not has_gold:
         found += _overlap_warnings(said)
     return tuple(found)
@@ -72,7 +76,12 @@ def _overlap_warnings(said: Evidence) -> list[BeliefWarning]:
         text = f"{overlapping} of {reached} items have more than one piece of evidence; how good sources are rests on the prior"
         return [BeliefWarning("no_overlap", text)]
     if np.count_nonzero(np.bincount(said.source)) < 3 or not (heard > 2).any():
-        return [BeliefWarning("two_sources", "no item has three answers by different sources: agreement alone cannot tell who is right")]
+        return [
+            BeliefWarning(
+                "two_sources",
+                "no item has three answers by different sources: agreement alone cannot tell who is right",
+            )
+        ]
     graph = sparse.coo_matrix(
         (np.ones(len(said), dtype=np.int8), (said.item, said.n_items + said.source)),
         shape=(said.n_items + said.n_sources,) * 2,
@@ -82,11 +91,17 @@ def _overlap_warnings(said: Evidence) -> list[BeliefWarning]:
     sizes = np.bincount(group[said.item])
     large = int((sizes >= max(2, 0.1 * len(said))).sum())
     if large > 1:
-        return [BeliefWarning("separate_groups", f"{large} groups of sources never met on an item: they have no common measure")]
+        return [
+            BeliefWarning(
+                "separate_groups", f"{large} groups of sources never met on an item: they have no common measure"
+            )
+        ]
     return []
 
 
-def warnings_after(evidence: Evidence, parameters: Parameters, posterior: NDArray[np.float64]) -> tuple[BeliefWarning, ...]:
+def warnings_after(
+    evidence: Evidence, parameters: Parameters, posterior: NDArray[np.float64]
+) -> tuple[BeliefWarning, ...]:
     """What the fit says: classes that vanished or changed places, and crowds of which many seem to say the opposite.
 
     If a third of the answers come from annotators below chance, then the mirror image of the fit is nearly as
@@ -115,6 +130,8 @@ def warnings_after(evidence: Evidence, parameters: Parameters, posterior: NDArra
             found.append(BeliefWarning("classes_swapped", text, tuple(swapped.tolist())))
         vanished = np.flatnonzero((held < 0.5) & (named >= LEAST_ANSWERS))
         if len(vanished):
-            text = f"{len(vanished)} classes were named {LEAST_ANSWERS} times or more, but no item is believed to be one"
+            text = (
+                f"{len(vanished)} classes were named {LEAST_ANSWERS} times or more, but no item is believed to be one"
+            )
             found.append(BeliefWarning("class_vanished", text, tuple(vanished.tolist())))
     return tuple(found)

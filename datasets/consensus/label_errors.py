@@ -32,7 +32,10 @@ class LabelErrors:
 
 
 def find_label_errors(
-    probabilities: NDArray[np.floating], labels: NDArray[np.int64], *, label_probability: NDArray[np.float64] | None = None
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    *,
+    label_probability: NDArray[np.float64] | None = None,
 ) -> LabelErrors:
     """Find labels that a model contradicts which was not trained on them (out-of-sample: by cross-validation, or a later item).
 
@@ -74,7 +77,7 @@ def find_label_errors(
     is_distribution = (p >= 0).all(axis=1) & (np.abs(p.sum(axis=1) - 1.0) <= 1e-3)
     if not is_distribution.all():
         raise ValueError(f"row {int(np.argmin(is_distribution))} is no distribution")
-    if n and not (0 <= labels.min() and labels.max() < classes):
+    if n and not (labels.min() >= 0 and labels.max() < classes):
         raise ValueError(f"a label is not from 0 to {classes - 1}")
     rows = np.arange(n)
     own = p[rows, labels]

@@ -225,4 +225,3 @@ def _expect(
     nats[gold.items] = 0.0
     gold.clamp(belief)
     return belief, float(nats.sum())
-

@@ -83,7 +83,8 @@ def _channels(pooled: Evidence) -> tuple[tuple[Channel, ...], NDArray[np.int64]]
     if not len(pooled):
         return (), np.zeros(0, dtype=np.int64)
     keys = np.stack(
-        [pooled.kind.astype(np.float64), pooled.channel.astype(np.float64), np.nan_to_num(pooled.epsilon, nan=0.0)], axis=1
+        [pooled.kind.astype(np.float64), pooled.channel.astype(np.float64), np.nan_to_num(pooled.epsilon, nan=0.0)],
+        axis=1,
     )
     found, which = np.unique(keys, axis=0, return_inverse=True)
     channels = tuple(Channel(Kind(int(kind)), int(number), float(epsilon)) for kind, number, epsilon in found)

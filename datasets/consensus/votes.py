@@ -19,7 +19,9 @@ def vote_counts(evidence: Evidence, source_weight: NDArray[np.float64] | None = 
     is_for = is_statement(evidence.kind)
     size = evidence.n_items * classes
     if is_for.all():
-        return np.bincount(evidence.item * classes + evidence.answer, weights=weight, minlength=size).reshape(-1, classes)
+        return np.bincount(evidence.item * classes + evidence.answer, weights=weight, minlength=size).reshape(
+            -1, classes
+        )
     cells = evidence.item * classes + np.where(is_for, evidence.answer, evidence.predicted)
     is_for = is_for | (evidence.answer == 1)
     counts = np.bincount(cells[is_for], weights=weight[is_for], minlength=size).reshape(-1, classes)

@@ -51,7 +51,10 @@ class Crowd:
 
 def read_crowds(directory: Path = DIRECTORY) -> list[Crowd]:
     """Every set in the directory, by name. Labels of truth that nobody gave are classes, too."""
-    found = [_read(path, path.with_name(path.name.replace("_labels.", "_truth."))) for path in sorted(directory.glob("*_labels.csv.gz"))]
+    found = [
+        _read(path, path.with_name(path.name.replace("_labels.", "_truth.")))
+        for path in sorted(directory.glob("*_labels.csv.gz"))
+    ]
     if not found:
         raise SystemExit(f"no *_labels.csv.gz in {directory}; FEEDBACK_CROWD_DATA names another directory")
     return found

@@ -120,7 +120,9 @@ def measure(crowd: Crowd, kind: str, share: float, seed: int) -> Row:
     rng = np.random.default_rng([seed, KINDS.index(kind), round(100 * share)])
     whole, timing, count = spoiled(crowd, kind, share, rng)
     found = examine(whole, timing=timing)
-    suspicion = np.array([max((float(each[s]) for each in found.findings.nats.values()), default=0.0) for s in range(whole.n_sources)])
+    suspicion = np.array(
+        [max((float(each[s]) for each in found.findings.nats.values()), default=0.0) for s in range(whole.n_sources)]
+    )
     honest = is_known_honest(crowd)
     flagged = set_aside(found.suggestions)
     judged = np.concatenate([honest, np.ones(count, dtype=bool)])
@@ -143,7 +145,9 @@ def simulate(crowds: list[Crowd], seeds: int = SEEDS) -> Iterator[Row]:
         for kind in KINDS:
             for share in SHARES:
                 runs = [measure(crowd, kind, share, seed) for seed in range(seeds)]
-                means = [float(np.mean([getattr(run, name) for run in runs])) for name in list(Row.__dataclass_fields__)[3:]]
+                means = [
+                    float(np.mean([getattr(run, name) for run in runs])) for name in list(Row.__dataclass_fields__)[3:]
+                ]
                 yield Row(crowd.name, kind, share, *means)
 
 
@@ -171,15 +175,32 @@ def report(crowds: list[Crowd], rows: list[Row], seeds: int, command: str) -> st
     for row in rows:
         cells = [row.found, row.false_flags, row.majority, row.undefended, row.defended]
         percent = " | ".join(f"{100 * value:.1f}" for value in cells)
-        lines.append(f"| {row.crowd} | {row.kind} | {row.share:.0%} | {row.auc:.3f} | {row.auc_family:.3f} | {percent} |")
-    lines += ["", "## By kind", "", "| kind | spammers | AUC | own AUC | found | false flags | defended minus no defence, points |", "|---|---:|---:|---:|---:|---:|---:|"]
+        lines.append(
+            f"| {row.crowd} | {row.kind} | {row.share:.0%} | {row.auc:.3f} | {row.auc_family:.3f} | {percent} |"
+        )
+    lines += [
+        "",
+        "## By kind",
+        "",
+        "| kind | spammers | AUC | own AUC | found | false flags | defended minus no defence, points |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
     for kind in KINDS:
         for share in SHARES:
             cell = [row for row in rows if (row.kind, row.share) == (kind, share)]
-            auc, own, hit, false = (float(np.mean([getattr(row, name) for row in cell])) for name in ("auc", "auc_family", "found", "false_flags"))
+            auc, own, hit, false = (
+                float(np.mean([getattr(row, name) for row in cell]))
+                for name in ("auc", "auc_family", "found", "false_flags")
+            )
             gain = 100 * float(np.mean([row.defended - row.undefended for row in cell]))
             lines.append(f"| {kind} | {share:.0%} | {auc:.3f} | {own:.3f} | {hit:.1%} | {false:.2%} | {gain:+.2f} |")
-    lines += ["", "## The crowds as they are", "", "| crowd | honest flagged | others flagged | no defence | defended |", "|---|---:|---:|---:|---:|"]
+    lines += [
+        "",
+        "## The crowds as they are",
+        "",
+        "| crowd | honest flagged | others flagged | no defence | defended |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for crowd in crowds:
         lines.append("| " + crowd.name + " | " + " | ".join(f"{100 * value:.1f}" for value in untouched(crowd)) + " |")
     return "\n".join(lines) + "\n"

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, log_ndtr
 
 from datasets.consensus.adaptive_overlap import typical_confusion
-from datasets.consensus.evidence import Evidence, Kind
-from datasets.consensus.layout import layout_of
+from datasets.consensus.evidence import Evidence
 from datasets.consensus.parameters import Parameters
+from datasets.consensus.without_own import counts_without_own
 
 STRENGTHS: Final = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 HABIT_STRENGTH: Final = 5.0
@@ -47,7 +47,9 @@ class AgreementTest:
     def dishonesty(self) -> NDArray[np.float64]:
         """The log odds of the likelier dishonest story, one in twenty being dishonest; 0 for who agrees beyond chance (kappa above 0.1)."""
         factor = np.maximum(self.guessing, np.where(self.kappa < 0, self.opposing, -np.inf))
-        return np.where(self.kappa < LARGEST_KAPPA, np.maximum(factor - np.log(PRIOR_HONEST / (1.0 - PRIOR_HONEST)), 0.0), 0.0)
+        return np.where(
+            self.kappa < LARGEST_KAPPA, np.maximum(factor - np.log(PRIOR_HONEST / (1.0 - PRIOR_HONEST)), 0.0), 0.0
+        )
 
 
 def agreement_test(trusted: Evidence, parameters: Parameters, *, everybody: bool = True) -> AgreementTest:
@@ -120,35 +122,6 @@ def _standing(kappa: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray
     z = np.where(known, (kappa - middle) / np.sqrt(error**2 + between), 0.0)
     nats: NDArray[np.float64] = -log_ndtr(z)
     return np.where(known, nats, 0.0)
-
-
-def counts_without_own(
-    evidence: Evidence, parameters: Parameters, *, everything: bool = True
-) -> NDArray[np.float64]:
-    """Expected counts [source, true class, stated] of plain annotations, each judged without itself; (n_sources, K, K).
-
-    Answers nobody else says anything about are left out: the class prior alone judges nobody.
-    """
-    classes = evidence.n_classes
-    layout = layout_of(evidence)
-    table = parameters.log_likelihood(layout)
-    belief = layout.matrix(evidence) @ table + np.log(parameters.class_prior)
-    gold = evidence.rows(evidence.kind == Kind.GOLD)
-    belief[gold.item] = -1e9
-    belief[gold.item, gold.answer] = 0.0
-    heard = np.bincount(evidence.item, minlength=evidence.n_items)
-    judged = (evidence.kind == Kind.ANNOTATION) & np.isnan(evidence.epsilon) & (heard[evidence.item] > 1)
-    if not everything:
-        judged &= evidence.weight > 0
-    rows = evidence.rows(judged)
-    without = belief[rows.item] - rows.weight[:, None] * table[layout.row_of[judged]]
-    without -= without.max(axis=1, keepdims=True, initial=-np.inf)
-    np.exp(without, out=without)
-    without /= without.sum(axis=1, keepdims=True)
-    size = evidence.n_sources * classes
-    cells = rows.source * classes + rows.answer
-    counts = np.stack([np.bincount(cells, weights=without[:, k], minlength=size) for k in range(classes)], axis=1)
-    return counts.reshape(evidence.n_sources, classes, classes).transpose(0, 2, 1)
 
 
 def _with_diagonal(matrix: NDArray[np.float64], diagonal: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -54,7 +54,9 @@ class GoldTest:
         return self.bound / (p * math.log(p / q) + (1.0 - p) * math.log((1.0 - p) / (1.0 - q)))
 
 
-def gold_rate(hits: float, misses: float, *, highest: float = 0.25, lowest: float = 0.02, known_after: float = 20.0) -> float:
+def gold_rate(
+    hits: float, misses: float, *, highest: float = 0.25, lowest: float = 0.02, known_after: float = 20.0
+) -> float:
     """Return the share of gold to mix into somebody's next work: much while little is known or the record is bad.
 
         rate = lowest + (highest - lowest) max(1 - n / known_after, 2 (1 - m))   within [lowest, highest]

@@ -144,9 +144,7 @@ def expected_answers(evidence: Evidence) -> NDArray[np.float64]:
     return np.where(total > 0, expected / np.maximum(total, 1e-300), overall)
 
 
-def _spread(
-    counts: NDArray[np.float64], total: NDArray[np.float64], base: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _spread(counts: NDArray[np.float64], total: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
     """Standard deviation between sources beyond that of chance, from quartiles, so that frauds do not widen it."""
     off = counts / total[:, None] - base
     low, high = np.quantile(off, [0.25, 0.75], axis=0)

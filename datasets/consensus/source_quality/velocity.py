@@ -70,7 +70,8 @@ def bursts(
     source, seconds = source[order], seconds[order]
     starts = np.searchsorted(source, np.arange(n_sources + 1))
     busiest = np.array(
-        [busiest_window(seconds[a:b], window_seconds) for a, b in zip(starts[:-1], starts[1:], strict=True)], dtype=np.int64
+        [busiest_window(seconds[a:b], window_seconds) for a, b in zip(starts[:-1], starts[1:], strict=True)],
+        dtype=np.int64,
     )
     active = busiest[busiest > 0]
     if not len(active):
