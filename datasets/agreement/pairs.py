@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from datasets.agreement.cohen import Weighting, cohen_kappa
-from datasets.agreement.ratings import Ratings
+from datasets.consensus.ratings import Ratings
 
 LEAST_SHARED: Final = 8
 
@@ -36,8 +36,9 @@ def pair_agreement(
     """
     classes, shape = ratings.n_classes, (ratings.n_sources, ratings.n_items)
     # One more than the answer: 0 is "did not answer".
-    said = sparse.csr_matrix((ratings.answer + 1, (ratings.source, ratings.item)), shape=shape)
-    met = (said > 0).astype(np.int64)
+    places = (ratings.source, ratings.item)
+    said = sparse.csr_matrix((ratings.answer + 1, places), shape=shape)
+    met = sparse.csr_matrix((np.ones(len(ratings.item), dtype=np.int64), places), shape=shape)
     shared = sparse.triu(met @ met.T, k=1).tocoo()
     often = shared.data >= least_shared
     found = []

@@ -26,7 +26,8 @@ def typical_confusion(parameters: Parameters, evidence: Evidence) -> NDArray[np.
     said = np.bincount(evidence.source[is_plain], weights=weight, minlength=evidence.n_sources)[parameters.annotators]
     confusion = mean_of(parameters.confusion[:-1])
     if not said.sum():
-        return confusion.mean(axis=0)
+        plain: NDArray[np.float64] = confusion.mean(axis=0)
+        return plain
     typical: NDArray[np.float64] = np.einsum("w,wkl->kl", said / said.sum(), confusion)
     return typical
 

@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
+from datasets.consensus.short_rows import sums_at
+
 PRIOR_DEVIATION: Final = 2.0
 LARGEST_EXACT: Final = 2_000
 FIRST, SECOND, TIE = 0, 1, 2
@@ -95,8 +97,8 @@ def fit_strengths(
         pull = chances.copy()
         pull[np.arange(len(a)), said] -= 1.0
         pull *= w[:, None]
-        slope = np.bincount(a, weights=pull[:, 0] + pull[:, 2] / 2.0, minlength=n_contestants + 1)
-        slope += np.bincount(b, weights=pull[:, 1] + pull[:, 2] / 2.0, minlength=n_contestants + 1)
+        slope = sums_at(a, pull[:, 0] + pull[:, 2] / 2.0, n_contestants + 1)
+        slope = slope + sums_at(b, pull[:, 1] + pull[:, 2] / 2.0, n_contestants + 1)
         # Weakly: one imagined tie and one imagined decision keep nu finite.
         slope[-1] = pull[:, 2].sum() + 0.01 * x[-1] if has_ties else 0.0
         slope[:-1] += x[:-1] / prior_deviation**2

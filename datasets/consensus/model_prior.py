@@ -48,8 +48,9 @@ class ModelPrior:
             raise ValueError(f"the model's probabilities must have the shape ({n_items}, {n_classes}), not {p.shape}")
         is_silent = np.isnan(p).all(axis=1)
         is_distribution = (p >= 0).all(axis=1) & (np.abs(p.sum(axis=1) - 1.0) <= 1e-3)
-        if not (is_silent | is_distribution).all():
-            raise ValueError(f"row {int(np.argmin(is_silent | is_distribution))} of the model's probabilities is none")
+        is_fine = np.asarray(is_silent | is_distribution)
+        if not is_fine.all():
+            raise ValueError(f"row {int(np.argmin(is_fine))} of the model's probabilities is none")
         p = np.where(is_silent[:, None], 1.0 / n_classes, p)
         with np.errstate(divide="ignore"):
             relative = self.weight * (np.log(p) - np.log(p.max(axis=1, keepdims=True)))

@@ -34,7 +34,8 @@ def _ratio(first: NDArray[np.float64], second: NDArray[np.float64], axes: int) -
     own = (first[..., axes:] - first[..., :axes]).prod(axis=-1)
     other = (second[..., axes:] - second[..., :axes]).prod(axis=-1)
     union = own + other - common
-    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    ratio: NDArray[np.float64] = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    return ratio
 
 
 def match(overlap: NDArray[np.float64], *, least: float) -> list[tuple[int, int]]:

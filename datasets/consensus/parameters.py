@@ -121,4 +121,5 @@ def _channel_parameters(
 
 def is_statement(kind: NDArray[np.int8]) -> NDArray[np.bool_]:
     """Which rows state a class rather than a verdict."""
-    return (kind != Kind.THUMB) & (kind != Kind.IMPLICIT)
+    states: NDArray[np.bool_] = (kind != Kind.THUMB) & (kind != Kind.IMPLICIT)
+    return states

@@ -19,14 +19,17 @@ def vote_counts(evidence: Evidence, source_weight: NDArray[np.float64] | None = 
     is_for = is_statement(evidence.kind)
     size = evidence.n_items * classes
     if is_for.all():
-        return np.bincount(evidence.item * classes + evidence.answer, weights=weight, minlength=size).reshape(
-            -1, classes
-        )
+        return _sums(evidence.item * classes + evidence.answer, weight, size, classes)
     cells = evidence.item * classes + np.where(is_for, evidence.answer, evidence.predicted)
     is_for = is_for | (evidence.answer == 1)
-    counts = np.bincount(cells[is_for], weights=weight[is_for], minlength=size).reshape(-1, classes)
-    against = np.bincount(cells[~is_for], weights=weight[~is_for], minlength=size).reshape(-1, classes)
+    counts = _sums(cells[is_for], weight[is_for], size, classes)
+    against = _sums(cells[~is_for], weight[~is_for], size, classes)
     return counts + (row_sums(against)[:, None] - against) / (classes - 1)
+
+
+def _sums(cells: NDArray[np.int64], weight: NDArray[np.float64], size: int, classes: int) -> NDArray[np.float64]:
+    # numpy counts in whole numbers where there is nothing to weigh.
+    return np.bincount(cells, weights=weight, minlength=size).astype(np.float64, copy=False).reshape(-1, classes)
 
 
 def shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -38,7 +38,7 @@ def counts_without_own(evidence: Evidence, parameters: Parameters, *, everything
     size = evidence.n_sources * classes
     cells = rows.source * classes + rows.answer
     counts = np.stack([np.bincount(cells, weights=without[:, k], minlength=size) for k in range(classes)], axis=1)
-    return counts.reshape(evidence.n_sources, classes, classes).transpose(0, 2, 1)
+    return counts.astype(np.float64, copy=False).reshape(evidence.n_sources, classes, classes).transpose(0, 2, 1)
 
 
 def judged_by_others(evidence: Evidence, parameters: Parameters, prior: ConfusionPrior | None = None) -> Parameters:

@@ -136,5 +136,6 @@ def _dirichlet_multinomial(counts: NDArray[np.float64], parameters: NDArray[np.f
     """Log-likelihood of the counts of the last axis, without the multinomial coefficient, which is the same in every story."""
     total = counts.sum(axis=-1)
     strength = parameters.sum(axis=-1)
-    nats: NDArray[np.float64] = (gammaln(counts + parameters) - gammaln(parameters)).sum(axis=-1)
-    return nats + gammaln(strength) - gammaln(strength + total)
+    each = (gammaln(counts + parameters) - gammaln(parameters)).sum(axis=-1)
+    nats: NDArray[np.float64] = each + gammaln(strength) - gammaln(strength + total)
+    return nats

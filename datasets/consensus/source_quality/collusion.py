@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from datasets.agreement.ratings import ratings_of
 from datasets.consensus.evidence import Evidence
+from datasets.consensus.ratings import ratings_of
 
 LEAST_SHARED: Final = 8
 LEAST_EXCESS: Final = 4.5
@@ -110,10 +110,8 @@ def _leaning(
     return quartile
 
 
-def _at(
-    product: sparse.sparray | sparse.spmatrix, rows: NDArray[np.int32], columns: NDArray[np.int32]
-) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = np.asarray(sparse.csr_array(product)[rows, columns]).reshape(-1)
+def _at(product: sparse.csr_matrix, rows: NDArray[np.int32], columns: NDArray[np.int32]) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = np.asarray(product[rows, columns]).reshape(-1)
     return values
 
 

@@ -141,7 +141,8 @@ def expected_answers(evidence: Evidence) -> NDArray[np.float64]:
         [np.bincount(said.source, weights=others[:, k], minlength=evidence.n_sources) for k in range(classes)], axis=1
     )
     total = expected.sum(axis=1, keepdims=True)
-    return np.where(total > 0, expected / np.maximum(total, 1e-300), overall)
+    shares: NDArray[np.float64] = np.where(total > 0, expected / np.maximum(total, 1e-300), overall)
+    return shares
 
 
 def _spread(counts: NDArray[np.float64], total: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -149,4 +150,5 @@ def _spread(counts: NDArray[np.float64], total: NDArray[np.float64], base: NDArr
     off = counts / total[:, None] - base
     low, high = np.quantile(off, [0.25, 0.75], axis=0)
     by_chance = np.median(base * (1.0 - base) / total[:, None], axis=0)
-    return np.sqrt(np.maximum(((high - low) / 1.349) ** 2 - by_chance, 0.0))
+    spread: NDArray[np.float64] = np.sqrt(np.maximum(((high - low) / 1.349) ** 2 - by_chance, 0.0))
+    return spread

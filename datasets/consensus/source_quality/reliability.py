@@ -9,6 +9,7 @@ from scipy.special import betaincinv
 from datasets.consensus.evidence import Evidence, Kind
 from datasets.consensus.layout import layout_of
 from datasets.consensus.parameters import Parameters
+from datasets.consensus.short_rows import sums_at
 
 LOWER_QUANTILE = 0.05
 
@@ -94,12 +95,11 @@ def peer_record(evidence: Evidence, parameters: Parameters) -> tuple[NDArray[np.
     of_named = without[np.arange(len(rows)), np.where(is_verdict, rows.predicted, rows.answer)]
     hit = np.where(is_verdict & (rows.answer == 0), 1.0 - of_named, of_named)
     size = evidence.n_sources
-    return np.bincount(rows.source, weights=hit, minlength=size), np.bincount(
-        rows.source, weights=1.0 - hit, minlength=size
-    )
+    return sums_at(rows.source, hit, size), sums_at(rows.source, 1.0 - hit, size)
 
 
 def _says(rows: Evidence, truth: NDArray[np.int64]) -> NDArray[np.bool_]:
     is_verdict = (rows.kind == Kind.THUMB) | (rows.kind == Kind.IMPLICIT)
     about = np.where(is_verdict, rows.predicted, rows.answer)
-    return np.where(is_verdict & (rows.answer == 0), about != truth, about == truth)
+    is_hit: NDArray[np.bool_] = np.where(is_verdict & (rows.answer == 0), about != truth, about == truth)
+    return is_hit

@@ -1,6 +1,7 @@
 """Bursts: far more answers in a short time than usual."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -70,7 +71,7 @@ def bursts(
     source, seconds = source[order], seconds[order]
     starts = np.searchsorted(source, np.arange(n_sources + 1))
     busiest = np.array(
-        [busiest_window(seconds[a:b], window_seconds) for a, b in zip(starts[:-1], starts[1:], strict=True)],
+        [busiest_window(seconds[a:b], window_seconds) for a, b in pairwise(starts)],
         dtype=np.int64,
     )
     active = busiest[busiest > 0]
