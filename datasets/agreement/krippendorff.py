@@ -10,10 +10,10 @@ Level = Literal["nominal", "ordinal", "interval"]
 
 def krippendorff_alpha(
     counts: NDArray[np.float64],
+    weight: NDArray[np.float64] | None = None,
     *,
     level: Level = "nominal",
     values: NDArray[np.float64] | None = None,
-    weight: NDArray[np.float64] | None = None,
 ) -> float:
     """Return 1 - observed disagreement / disagreement expected by chance.
 
@@ -28,10 +28,10 @@ def krippendorff_alpha(
     counts
         Shape (n_items, K), how often each class was named for each item. Missing answers simply are not counted; an item with one
         answer says nothing of agreement and is left out.
-    values
-        Shape (K,), what each class measures (interval only); None: 0, 1, 2, ...
     weight
         Shape (n_items,), how often each item counts; None: once.
+    values
+        Shape (K,), what each class measures (interval only); None: 0, 1, 2, ...
 
     Returns
     -------

@@ -39,7 +39,7 @@ def pair_agreement(
     places = (ratings.source, ratings.item)
     said = sparse.csr_matrix((ratings.answer + 1, places), shape=shape)
     met = sparse.csr_matrix((np.ones(len(ratings.item), dtype=np.int64), places), shape=shape)
-    shared = sparse.triu(met @ met.T, k=1).tocoo()
+    shared = sparse.coo_matrix(sparse.triu(met @ met.T, k=1))
     often = shared.data >= least_shared
     found = []
     for first, second in sorted(zip(shared.row[often].tolist(), shared.col[often].tolist(), strict=True)):

@@ -119,7 +119,7 @@ def fit(
     >>> answers = np.where(sources == 2, 1 - truth[items], truth[items])  # the third always says the opposite
     >>> beliefs = fit(evidence(items, sources, answers, n_items=40, n_sources=3, n_classes=2))
     >>> bool((beliefs.posterior.argmax(axis=1) == truth).all()), beliefs.confusion.round(1)[2].tolist()
-    (True, [[0.0, 1.0], [1.0, 0.0]])
+    (True, [[0.1, 0.9], [0.9, 0.1]])
 
     References
     ----------

@@ -46,7 +46,7 @@ class ModelPrior:
         p = np.asarray(self.probabilities, dtype=np.float64)
         if p.shape != (n_items, n_classes):
             raise ValueError(f"the model's probabilities must have the shape ({n_items}, {n_classes}), not {p.shape}")
-        is_silent = np.isnan(p).all(axis=1)
+        is_silent = np.asarray(np.isnan(p).all(axis=1))
         is_distribution = (p >= 0).all(axis=1) & (np.abs(p.sum(axis=1) - 1.0) <= 1e-3)
         is_fine = np.asarray(is_silent | is_distribution)
         if not is_fine.all():

@@ -123,9 +123,10 @@ def fit_ratings(
         raise ValueError(f"row {int(np.argmin(np.isfinite(x)))}: the rating is not finite")
     given = np.bincount(source, minlength=n_sources)
     severity, noise = np.zeros(n_sources), np.ones(n_sources)
-    mean, round_number = np.zeros(n_items), 0
+    mean, rounds = np.zeros(n_items), 0
     floor = float(np.diff(scale).min()) ** 2 / 12.0  # what rounding to the levels alone gives
-    for round_number in range(1, MOST_ROUNDS + 1):
+    for _ in range(MOST_ROUNDS):
+        rounds += 1
         weight = 1.0 / noise[source]
         precision = np.bincount(item, weights=weight, minlength=n_items)
         total = np.bincount(item, weights=weight * (x - severity[source]), minlength=n_items)
@@ -145,7 +146,7 @@ def fit_ratings(
     is_rated = precision > 0
     deviation = np.sqrt(np.divide(1.0, precision, out=np.full(n_items, np.nan), where=is_rated))
     mean = np.where(is_rated, mean, np.nan)
-    return RatingBeliefs(mean, deviation, level_chances(mean, deviation, scale), severity, np.sqrt(noise), round_number)
+    return RatingBeliefs(mean, deviation, level_chances(mean, deviation, scale), severity, np.sqrt(noise), rounds)
 
 
 def level_chances(

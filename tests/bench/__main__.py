@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.bench.result import Result
 
-MODULES = ("scores", "batches", "import_rate", "refill", "queue_cycles", "export_rate")
+MODULES = ("scores", "batches", "consensus", "import_rate", "refill", "queue_cycles", "export_rate")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

@@ -72,7 +72,7 @@ def collusion(
     sources, classes = evidence.n_sources, evidence.n_classes
     shape = (sources, evidence.n_items)
     met = sparse.csr_matrix((np.ones(len(said.item)), (said.source, said.item)), shape=shape)
-    shared = sparse.triu(met @ met.T, k=1).tocoo()
+    shared = sparse.coo_matrix(sparse.triu(met @ met.T, k=1))
     often = shared.data >= least_shared
     first, second, common = shared.row[often], shared.col[often], shared.data[often]
     nobody = Collusion(np.full(sources, -1, dtype=np.int64), np.zeros(sources), np.zeros(sources, dtype=np.int64), ())
@@ -82,7 +82,7 @@ def collusion(
     for k in range(classes):
         is_k = said.answer == k
         named = sparse.csr_matrix((np.ones(int(is_k.sum())), (said.source[is_k], said.item[is_k])), shape=shape)
-        agreed += _at(named @ named.T, first, second)
+        agreed += _at(sparse.csr_matrix(named @ named.T), first, second)
     rate = agreed / common
     middle_rate = float(np.median(rate))
     leaning = _leaning(first, second, rate, sources)

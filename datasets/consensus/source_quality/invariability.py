@@ -10,6 +10,7 @@ from scipy.stats import betabinom
 
 from datasets.consensus.evidence import Evidence
 from datasets.consensus.parameters import is_statement
+from datasets.consensus.short_rows import sums_at
 from datasets.consensus.votes import vote_counts
 
 LEAST_ANSWERS: Final = 15
@@ -124,10 +125,10 @@ def invariability(counts: NDArray[np.float64], base_rates: NDArray[np.float64] |
 
 
 def expected_answers(evidence: Evidence) -> NDArray[np.float64]:
-    """Return the share of each class among what others say of the items each source had; (n_sources, K), rows sum to 1.
+    """Return how often each class is what most others say of the items each source had; (n_sources, K), rows sum to 1.
 
-    A batch may hold nothing but one class; who names it twenty times in a row is then no fraud. Two imagined answers at the shares of
-    all items stand in where others said little. Statements only. O(n K).
+    A batch may hold nothing but one class; who names it twenty times in a row is then no fraud. Ties share; two imagined items at the
+    shares of all keep every class possible. Statements only. O(n K).
     """
     said = evidence.rows(is_statement(evidence.kind))
     classes = evidence.n_classes
@@ -135,13 +136,14 @@ def expected_answers(evidence: Evidence) -> NDArray[np.float64]:
     overall = (counts.sum(axis=0) + 1.0) / (counts.sum() + classes)
     others = counts[said.item]
     others[np.arange(len(said)), said.answer] -= said.weight
-    others = np.maximum(others, 0.0) + 2.0 * overall
-    others /= others.sum(axis=1, keepdims=True)
-    expected = np.stack(
-        [np.bincount(said.source, weights=others[:, k], minlength=evidence.n_sources) for k in range(classes)], axis=1
-    )
+    heard = others.sum(axis=1, keepdims=True) > 1e-9
+    # What most others say, not their shares: who is better than the crowd is allowed to be right more often than it.
+    first = (others >= others.max(axis=1, keepdims=True, initial=0.0) - 1e-9).astype(np.float64)
+    others = np.where(heard, first / np.maximum(first.sum(axis=1, keepdims=True), 1.0), overall)
+    expected = np.stack([sums_at(said.source, others[:, k], evidence.n_sources) for k in range(classes)], axis=1)
+    expected += 2.0 * overall
     total = expected.sum(axis=1, keepdims=True)
-    shares: NDArray[np.float64] = np.where(total > 0, expected / np.maximum(total, 1e-300), overall)
+    shares: NDArray[np.float64] = expected / total
     return shares
 
 

@@ -13,10 +13,10 @@ HASHES: Final = 128
 BANDS: Final = 32
 SHINGLE: Final = 5
 LEAST_SIMILARITY: Final = 0.7
-_PRIME: Final = (1 << 61) - 1
 _MOST_IN_BUCKET: Final = 50
 # Constants, not chance: equal texts must have equal signatures in every process and year.
-_FACTORS: Final = np.random.default_rng(0x5EED).integers(1, 1 << 31, size=(2, HASHES), dtype=np.int64).astype(np.uint64)
+_FACTORS: Final = np.random.default_rng(0x5EED).integers(0, 1 << 64, size=(2, HASHES), dtype=np.uint64)
+_ODD: Final = _FACTORS[0] | np.uint64(1)
 
 
 def shingles(text: str) -> frozenset[str]:
@@ -37,8 +37,8 @@ def signature(text: str) -> NDArray[np.uint64]:
     if not pieces:
         return np.full(HASHES, np.iinfo(np.uint64).max, dtype=np.uint64)
     codes = np.array([zlib.crc32(piece.encode()) for piece in sorted(pieces)], dtype=np.uint64)
-    # 32 bit times 31 bit stays below 64 bit.
-    hashes = (codes[:, None] * _FACTORS[0] + _FACTORS[1]) % np.uint64(_PRIME)
+    # Multiply-shift: the product wraps around at 64 bits, and its high half is nearly a random function of the code.
+    hashes = (codes[:, None] * _ODD + _FACTORS[1]) >> np.uint64(32)
     smallest: NDArray[np.uint64] = hashes.min(axis=0)
     return smallest
 
