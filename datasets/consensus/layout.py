@@ -82,10 +82,17 @@ def layout_of(evidence: Evidence) -> Layout:
 def _channels(pooled: Evidence) -> tuple[tuple[Channel, ...], NDArray[np.int64]]:
     if not len(pooled):
         return (), np.zeros(0, dtype=np.int64)
-    keys = np.stack(
-        [pooled.kind.astype(np.float64), pooled.channel.astype(np.float64), np.nan_to_num(pooled.epsilon, nan=0.0)],
-        axis=1,
+    # As one whole number each: sorting rows of several numbers takes ten times as long.
+    epsilons, place = np.unique(np.nan_to_num(pooled.epsilon, nan=0.0), return_inverse=True)
+    numbers = int(pooled.channel.max()) + 1
+    code = (pooled.kind.astype(np.int64) * numbers + pooled.channel) * len(epsilons) + place
+    found, which = np.unique(code, return_inverse=True)
+    channels = tuple(
+        Channel(
+            Kind(each // len(epsilons) // numbers),
+            each // len(epsilons) % numbers,
+            float(epsilons[each % len(epsilons)]),
+        )
+        for each in found.tolist()
     )
-    found, which = np.unique(keys, axis=0, return_inverse=True)
-    channels = tuple(Channel(Kind(int(kind)), int(number), float(epsilon)) for kind, number, epsilon in found)
-    return channels, which.reshape(-1).astype(np.int64)
+    return channels, which.astype(np.int64)

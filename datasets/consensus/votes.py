@@ -59,7 +59,7 @@ def weighted_majority(evidence: Evidence, *, rounds: int = 10) -> NDArray[np.flo
         w_j = max(1 - (1 - A_j) / e, 0.01),    e = share of votes that are not for the commonest class, at least 0.05
 
     and the next round's shares are those of the weighted votes. A source that agrees no more than always naming the commonest
-    class would counts next to nothing. Cheap, has no matrix to learn, and so cannot see that a source errs in one direction.
+    class would, counts next to nothing. Cheap, has no matrix to learn, and so cannot see that a source errs in one direction.
 
     Parameters
     ----------

@@ -56,13 +56,13 @@ def collusion(
     each of the two agrees with others, by the lower quartile over their partners, which a group of less than three quarters of them cannot move. For each pair
     with `least_shared` items in common,
 
-        expected  e_ij = m + u_i + u_j        m: median over all pairs, u_i: lower quartile over the partners of i, less its median, capped
+        expected  e_ij = m + u_i + u_j        m: median over the pairs, u_i: lower quartile over the partners of i, less its median, capped
         kappa = (a_ij - e_ij) / (1 - e_ij),   se = sqrt(e_ij (1 - e_ij) / n_ij) / (1 - e_ij)
         excess = (kappa - median kappa) / sqrt(se^2 + s^2)
 
     No belief about the items is used: a group that is large enough to be believed is still seen, as long as its members also meet others.
     Honest people err alike on hard items, too: s is the standard deviation between pairs beyond chance, from the
-    middle half of them. The excess of a pair with kappa below 0.5 counts as 0. Pairs with an excess over the bar are edges; connected components are groups.
+    half below the median. Medians are over pairs weighted so that each source counts alike. The excess of a pair with kappa below 0.5 counts as 0. Pairs with an excess over the bar are edges; connected components are groups.
 
     A group whose members meet mostly each other is its own measure, and is not seen. Sources below `least_shared` are not judged.
 
@@ -84,16 +84,26 @@ def collusion(
         named = sparse.csr_matrix((np.ones(int(is_k.sum())), (said.source[is_k], said.item[is_k])), shape=shape)
         agreed += _at(sparse.csr_matrix(named @ named.T), first, second)
     rate = agreed / common
-    middle_rate = float(np.median(rate))
+    # Each source counts alike, however many partners it has: a large group has most of the pairs, but not most of the sources.
+    partners = np.bincount(np.concatenate([first, second]), minlength=sources)
+    share = 1.0 / partners[first] + 1.0 / partners[second]
+    middle_rate = _quantile(rate, share, 0.5)
     leaning = _leaning(first, second, rate, sources)
     lower, typical = np.nanquantile(leaning, [0.25, 0.5])
     leaning = np.minimum(leaning - typical, MOST_LEANING * (typical - lower) / 0.6745)
     usual = np.clip(middle_rate + leaning[first] + leaning[second], 1.0 / (4.0 * classes), 0.98)
     kappa, variance = (rate - usual) / (1.0 - usual), usual / ((1.0 - usual) * common)
-    low, middle, high = np.quantile(kappa, [0.25, 0.5, 0.75])
-    between = max(0.0, float(((high - low) / 1.349) ** 2 - np.median(variance)))
+    low, middle = _quantile(kappa, share, 0.25), _quantile(kappa, share, 0.5)
+    between = max(0.0, ((middle - low) / 0.6745) ** 2 - _quantile(variance, share, 0.5))
     excess = np.where(kappa >= LEAST_KAPPA, (kappa - middle) / np.sqrt(variance + between), 0.0)
     return _groups(nobody, first, second, common, agreed, usual * common, excess, least_excess)
+
+
+def _quantile(values: NDArray[np.float64], weight: NDArray[np.float64], share: float) -> float:
+    """The smallest value up to which the weights make up this share."""
+    order = np.argsort(values, kind="stable")
+    passed = np.cumsum(weight[order])
+    return float(values[order[int(np.searchsorted(passed, share * passed[-1]))]])
 
 
 def _leaning(

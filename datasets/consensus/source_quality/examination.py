@@ -30,7 +30,7 @@ from datasets.consensus.source_quality.suggestion import (
 from datasets.consensus.source_quality.velocity import bursts
 
 ROUNDS: Final = 2
-LARGEST_DISAGREEING_SHARE: Final = 0.4
+LARGEST_DISAGREEING_SHARE: Final = 0.3
 """If agreement speaks against more of the answers than this, it is the belief that is in doubt: then it sets nobody aside."""
 
 
