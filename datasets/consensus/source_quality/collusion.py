@@ -16,8 +16,8 @@ LEAST_EXCESS: Final = 4.5
 """Standard deviations above the median pair; 3e-6 by chance for one pair."""
 
 
-LEAST_KAPPA: Final = 0.5
-"""Of the agreement that looking at the items does not explain, the share a pair must have: copying leaves 1, a common school little."""
+LEAST_KAPPA: Final = 0.9
+"""Of the agreement that is not usual, the share a pair must have: copying leaves 1, two experts among guessers 0.8, a school less."""
 
 
 MOST_LEANING: Final = 2.0
@@ -62,7 +62,7 @@ def collusion(
 
     No belief about the items is used: a group that is large enough to be believed is still seen, as long as its members also meet others.
     Honest people err alike on hard items, too: s is the standard deviation between pairs beyond chance, from the
-    half below the median. Medians are over pairs weighted so that each source counts alike. The excess of a pair with kappa below 0.5 counts as 0. Pairs with an excess over the bar are edges; connected components are groups.
+    quarter below the median, since a large group is above it. Medians are over pairs weighted so that each source counts alike. The excess of a pair with kappa below 0.9 counts as 0. Pairs with an excess over the bar are edges; connected components are groups.
 
     A group whose members meet mostly each other is its own measure, and is not seen. Sources below `least_shared` are not judged.
 
@@ -93,8 +93,10 @@ def collusion(
     leaning = np.minimum(leaning - typical, MOST_LEANING * (typical - lower) / 0.6745)
     usual = np.clip(middle_rate + leaning[first] + leaning[second], 1.0 / (4.0 * classes), 0.98)
     kappa, variance = (rate - usual) / (1.0 - usual), usual / ((1.0 - usual) * common)
-    low, middle = _quantile(kappa, share, 0.25), _quantile(kappa, share, 0.5)
-    between = max(0.0, ((middle - low) / 0.6745) ** 2 - _quantile(variance, share, 0.5))
+    low, middle = (_quantile(kappa, share, each) for each in (0.25, 0.5))
+    # From below: a large group is above the median. Where many guess, experts are, too; they do not reach the least kappa.
+    spread = (middle - low) / 0.6745
+    between = max(0.0, spread**2 - _quantile(variance, share, 0.5))
     excess = np.where(kappa >= LEAST_KAPPA, (kappa - middle) / np.sqrt(variance + between), 0.0)
     return _groups(nobody, first, second, common, agreed, usual * common, excess, least_excess)
 

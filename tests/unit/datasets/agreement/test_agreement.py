@@ -27,7 +27,7 @@ OBSERVERS = np.array(
         [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, 0],
     ]
 )
-KRIPPENDORFF = np.stack([(value == OBSERVERS).sum(axis=0) for value in range(1, 6)], axis=1).astype(np.float64)
+KRIPPENDORFF = (OBSERVERS[:, :, None] == np.arange(1, 6)).sum(axis=0).astype(np.float64)
 # Fleiss' kappa, the worked example with ten subjects, fourteen raters and five categories.
 FLEISS = np.array(
     [

@@ -15,6 +15,55 @@ from datasets.consensus.randomised_response import channel_matrix, estimated_sha
 from datasets.consensus.reliability_curve import reliability_curve
 from datasets.consensus.votes import majority, weighted_majority
 
+# Dawid and Skene 1979, table 1: 45 patients, what five anaesthetists said of their fitness (the first three times), 1 to 4.
+ANAESTHESIA = [
+    "1111111",
+    "3334334",
+    "1122122",
+    "2223121",
+    "2223222",
+    "2223322",
+    "1222111",
+    "3333433",
+    "2222223",
+    "2322223",
+    "4444444",
+    "2223343",
+    "1111111",
+    "2223212",
+    "1211111",
+    "1112111",
+    "1111111",
+    "1111111",
+    "2222221",
+    "2221322",
+    "2222222",
+    "2222221",
+    "2223222",
+    "2212222",
+    "1111111",
+    "1111111",
+    "2322222",
+    "1111111",
+    "1111111",
+    "1121121",
+    "1111111",
+    "3333233",
+    "1111111",
+    "2222222",
+    "2223232",
+    "4334343",
+    "2212232",
+    "2323233",
+    "3333432",
+    "1111111",
+    "1111111",
+    "1212111",
+    "2322222",
+    "1211111",
+    "2222222",
+]
+
 
 def crowd(
     rng: np.random.Generator,
@@ -65,6 +114,20 @@ def test_equals_an_em_that_was_written_without_sparse_algebra() -> None:
     said, _ = crowd(np.random.default_rng(1), np.stack([one_coin(a, 3) for a in (0.9, 0.6, 0.5, 0.8)]), 40, 3)
     ours = fit(said, settings=Settings(tolerance=0.0, most_rounds=7))
     assert ours.posterior == pytest.approx(plain_em(said, 7, ConfusionPrior()), abs=1e-6)
+
+
+def test_finds_the_anaesthetists_classes_of_the_paper() -> None:
+    answers = np.array([[int(said) - 1 for said in patient] for patient in ANAESTHESIA])
+    item, source = np.repeat(np.arange(45), 7), np.tile([0, 0, 0, 1, 2, 3, 4], 45)
+    said = evidence(item, source, answers.ravel(), n_items=45, n_sources=5, n_classes=4)
+    beliefs = fit(said, settings=Settings(prior=ConfusionPrior(flat=1e-3, shrinkage=0.0), tolerance=1e-6))
+    # The paper's estimates of the shares are 0.40, 0.42, 0.11 and 0.07: 18, 19, 5 and 3 patients.
+    assert np.bincount(beliefs.posterior.argmax(axis=1)).tolist() == [18, 19, 5, 3]
+    assert beliefs.posterior.mean(axis=0) == pytest.approx([0.40, 0.42, 0.11, 0.07], abs=0.01)
+    # The default prior, which five sources of whom one answers thrice hardly need, may see contested patients otherwise, and only those.
+    differs = fit(said).posterior.argmax(axis=1) != beliefs.posterior.argmax(axis=1)
+    assert differs.sum() <= 3
+    assert (majority(said)[differs].max(axis=1) < 0.75).all()
 
 
 def test_finds_who_is_good_who_guesses_and_who_says_the_opposite() -> None:
