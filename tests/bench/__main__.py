@@ -19,6 +19,7 @@ from tests.bench.result import Result
 MODULES = (
     "scores",
     "batches",
+    "consensus",
     "import_rate",
     "refill",
     "queue_cycles",

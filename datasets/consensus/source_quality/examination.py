@@ -1,0 +1,140 @@
+"""Examine all sources with every detector the evidence allows, and set the worst aside before judging the others again."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from datasets.consensus import label_model
+from datasets.consensus.evidence import Evidence
+from datasets.consensus.parameters import is_statement
+from datasets.consensus.source_quality.agreement_test import agreement_test
+from datasets.consensus.source_quality.collusion import collusion
+from datasets.consensus.source_quality.gold_rate import GoldTest
+from datasets.consensus.source_quality.invariability import expected_answers, invariability
+from datasets.consensus.source_quality.pace import pace, too_fast_below
+from datasets.consensus.source_quality.reliability import gold_record
+from datasets.consensus.source_quality.repeats import repeats
+from datasets.consensus.source_quality.suggestion import (
+    LARGEST_NATS,
+    Family,
+    Findings,
+    Step,
+    Suggestion,
+    bar_nats,
+    nats_of,
+    suggest,
+)
+from datasets.consensus.source_quality.velocity import bursts
+
+ROUNDS: Final = 2
+LARGEST_DISAGREEING_SHARE: Final = 0.3
+"""If agreement speaks against more of the answers than this, it is the belief that is in doubt: then it sets nobody aside."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """The findings, what is suggested of each source, and the beliefs without those set aside.
+
+    weights
+        Shape (n,), of the evidence: its own, or 0 where the source is set aside.
+    """
+
+    findings: Findings
+    suggestions: list[Suggestion]
+    beliefs: label_model.Beliefs
+    weights: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Timing:
+    """When each piece of evidence was given, and how long it took; seconds, shape (n,); NaN where not known."""
+
+    given_at: NDArray[np.float64]
+    taken: NDArray[np.float64]
+
+
+def examine(
+    evidence: Evidence,
+    *,
+    timing: Timing | None = None,
+    rounds: int = ROUNDS,
+    settings: label_model.Settings | None = None,
+) -> Examination:
+    """Judge every source, set aside the suspicious, and judge again by the rest.
+
+    Dishonest sources spoil what honest ones are judged by, so judging is repeated: in each round all sources are judged, also
+    those set aside before, by the evidence of those that were not. A source may come back.
+
+    Costs one fit and one pass of each detector a round.
+    """
+    weights = evidence.weight
+    unseen = _seen_once(evidence, timing)
+    beliefs = label_model.fit(evidence, settings=settings)
+    findings = Findings(evidence.n_sources, dict(unseen))
+    suggestions = suggest(findings)
+    is_out = set_aside(suggestions)
+    for _ in range(rounds):
+        trusted = evidence.reweighted(weights)
+        test = agreement_test(trusted, beliefs.parameters)
+        agreement = np.clip(np.maximum(test.dishonesty, test.standing_nats), 0.0, LARGEST_NATS)
+        bar = bar_nats(evidence.n_sources, len(unseen) + 1)
+        against = test.answers[(agreement >= bar) & ~is_out].sum()
+        if against > LARGEST_DISAGREEING_SHARE * test.answers.sum():
+            agreement *= 0.99 * bar / agreement.max()
+        findings = Findings(evidence.n_sources, {**unseen, "agreement": agreement})
+        suggestions = suggest(findings)
+        # All or nothing: what a doubtful source is worth is in its matrix already, and counting it down again only flattens the posterior.
+        by_source = (~set_aside(suggestions)).astype(np.float64)
+        weights = evidence.weight * by_source[evidence.source]
+        beliefs = label_model.fit(evidence.reweighted(weights), settings=settings)
+    return Examination(findings, suggestions, beliefs, weights)
+
+
+def set_aside(suggestions: list[Suggestion]) -> NDArray[np.bool_]:
+    """Which sources are quarantined or worse; shape (n_sources,)."""
+    return np.array([each.step >= Step.QUARANTINE for each in suggestions], dtype=bool)
+
+
+def _seen_once(evidence: Evidence, timing: Timing | None) -> dict[Family, NDArray[np.float64]]:
+    """What does not depend on the beliefs."""
+    size = evidence.n_sources
+    said = is_statement(evidence.kind)
+    counts = np.bincount(
+        evidence.source[said] * evidence.n_classes + evidence.answer[said], minlength=size * evidence.n_classes
+    ).reshape(size, -1)
+    found: dict[Family, NDArray[np.float64]] = {
+        "invariability": nats_of(invariability(counts.astype(np.float64), expected_answers(evidence)).p_value),
+        "contradiction": nats_of(repeats(evidence).p_value),
+        "collusion": _collusion(evidence),
+    }
+    hits, misses = gold_record(evidence)
+    if (hits + misses).any():
+        tests = (GoldTest(other=1.0 / evidence.n_classes), GoldTest(other=0.5 / evidence.n_classes))
+        ratio = np.max([hits * test.log_ratio(1, 0) + misses * test.log_ratio(0, 1) for test in tests], axis=0)
+        found["gold"] = np.clip(ratio, 0.0, LARGEST_NATS)
+    if timing is not None:
+        found["speed"] = _speed(evidence, timing)
+    return found
+
+
+def _speed(evidence: Evidence, timing: Timing) -> NDArray[np.float64]:
+    size, nats = evidence.n_sources, np.zeros(evidence.n_sources)
+    known = np.isfinite(timing.taken)
+    if known.any():
+        least = too_fast_below(timing.taken[known])
+        fast = pace(evidence.source[known], timing.taken[known], n_sources=size, least_seconds=least)
+        nats = np.maximum(nats, nats_of(fast.p_value))
+    known = np.isfinite(timing.given_at)
+    if known.any():
+        nats = np.maximum(nats, nats_of(bursts(evidence.source[known], timing.given_at[known], n_sources=size).p_value))
+    return nats
+
+
+def _collusion(evidence: Evidence) -> NDArray[np.float64]:
+    found = collusion(evidence)
+    # The largest of so many comparisons.
+    nats = nats_of(norm.sf(found.excess)) - np.log(np.maximum(found.partners, 1))
+    return np.clip(nats, 0.0, LARGEST_NATS)
