@@ -307,6 +307,11 @@ def lock(project_id: int, respondent_hash: str) -> None:
     )
 
 
+def _as_text(number: float | None) -> str | None:
+    """Numbers and their absence as one type: a statement is prepared and planned anew for each combination of types."""
+    return None if number is None else repr(number)
+
+
 def write(project_id: int, record: Record, *, now: dt.datetime) -> Written:
     """Store items, predictions, decision and ask in one statement."""
     values: dict[str, prepared.Value] = {
@@ -324,9 +329,9 @@ def write(project_id: int, record: Record, *, now: dt.datetime) -> Written:
         "reason": record.reason,
         "is_eligible": record.is_eligible,
         "is_blind": record.is_blind,
-        "propensity": record.propensity,
-        "draw": record.draw,
-        "utility": record.utility,
+        "propensity": _as_text(record.propensity),
+        "draw": _as_text(record.draw),
+        "utility": _as_text(record.utility),
         "terms": record.terms.decode(),
         "log_weight": record.log_weight,
         "is_logged": record.is_logged,
