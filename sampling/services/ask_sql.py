@@ -17,7 +17,7 @@ from labeling.models import PoolEntry
 MOST_PAST_ASKS: Final = 200
 _LABELLED_STATES: Final = frozenset({PoolEntry.State.QUEUED, PoolEntry.State.ANSWERED, PoolEntry.State.UNUSABLE})
 
-_READ: Final = """
+_READ_ITEMS: Final = """
 SELECT decision.id, items.found, respondent.opted_out_until, respondent.epsilon_spent, respondent.randomised_questions,
     respondent.right_count, respondent.wrong_count, asks.found
 FROM (VALUES (1)) AS one (row_number)
@@ -37,7 +37,7 @@ FROM (VALUES (1)) AS one (row_number)
             JOIN labeling_poolentry pool ON pool.item_id = item.id
             LEFT JOIN labeling_prediction prediction
                 ON prediction.item_id = item.id AND prediction.model_version_id = pool.model_version_id
-        WHERE item.project_id = %(project)s AND item.key = ANY(%(keys)s)) items ON true
+        WHERE item.project_id = %(project)s AND {of_keys}) items ON true
     LEFT JOIN LATERAL (
         SELECT json_agg(json_build_array(extract(epoch FROM ask.created_at)::float8,
             extract(epoch FROM ask.shown_at)::float8, extract(epoch FROM ask.dismissed_at)::float8,
@@ -47,6 +47,10 @@ FROM (VALUES (1)) AS one (row_number)
               WHERE project_id = %(project)s AND respondent_hash = %(respondent)s AND created_at > %(since)s
                   AND %(respondent)s <> '' ORDER BY created_at DESC LIMIT %(most)s) ask
             JOIN labeling_questionversion version ON version.id = ask.question_version_id) asks ON true"""
+
+# PostgreSQL takes an array to have ten elements, and would rather plan anew each time than trust that.
+_READ_ONE: Final = _READ_ITEMS.format(of_keys="item.key = %(key)s")
+_READ: Final = _READ_ITEMS.format(of_keys="item.key = ANY(%(keys)s)")
 
 # Every asking holds the first until commit, shared; who rebuilds the counters holds it alone. The second makes the asks
 # of a respondent take turns.
@@ -245,18 +249,19 @@ def read(
     now: dt.datetime,
 ) -> State:
     """The state in a fresh snapshot. `since` is how far back asks of the respondent matter."""
-    ((decision_id, items, opted_out, epsilon, randomised, right, wrong, asks),) = prepared.fetch(
-        _READ,
-        {
-            "project": project_id,
-            "opportunity": opportunity_id,
-            "keys": list(keys),
-            "respondent": respondent_hash,
-            "since": since,
-            "now": now,
-            "most": MOST_PAST_ASKS,
-        },
-    )
+    values: dict[str, prepared.Value] = {
+        "project": project_id,
+        "opportunity": opportunity_id,
+        "respondent": respondent_hash,
+        "since": since,
+        "now": now,
+        "most": MOST_PAST_ASKS,
+    }
+    if len(keys) == 1:
+        found = prepared.fetch(_READ_ONE, {**values, "key": keys[0]})
+    else:
+        found = prepared.fetch(_READ, {**values, "keys": list(keys)})
+    ((decision_id, items, opted_out, epsilon, randomised, right, wrong, asks),) = found
     return State(
         decision_id,
         {key: _known(*columns) for key, *columns in items or _nothing},
@@ -302,6 +307,11 @@ def lock(project_id: int, respondent_hash: str) -> None:
     )
 
 
+def _as_text(number: float | None) -> str | None:
+    """Numbers and their absence as one type: a statement is prepared and planned anew for each combination of types."""
+    return None if number is None else repr(number)
+
+
 def write(project_id: int, record: Record, *, now: dt.datetime) -> Written:
     """Store items, predictions, decision and ask in one statement."""
     values: dict[str, prepared.Value] = {
@@ -319,9 +329,9 @@ def write(project_id: int, record: Record, *, now: dt.datetime) -> Written:
         "reason": record.reason,
         "is_eligible": record.is_eligible,
         "is_blind": record.is_blind,
-        "propensity": record.propensity,
-        "draw": record.draw,
-        "utility": record.utility,
+        "propensity": _as_text(record.propensity),
+        "draw": _as_text(record.draw),
+        "utility": _as_text(record.utility),
         "terms": record.terms.decode(),
         "log_weight": record.log_weight,
         "is_logged": record.is_logged,

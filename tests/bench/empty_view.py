@@ -1,15 +1,16 @@
 """The service with one more address, behind which there is nothing: what middleware, DRF and the API key cost alone."""
 
-# isort: off - Django must be set up before anything of DRF is imported
-from django.http import HttpResponse
-from django.urls import path
-from rest_framework.request import Request
-from rest_framework.views import APIView
+import django
 
-from feedbackproject import urls
-from feedbackproject.wsgi import application
+django.setup()  # before anything of DRF is imported
 
-__all__ = ["application"]
+from django.core.wsgi import get_wsgi_application  # noqa: E402
+from django.http import HttpResponse  # noqa: E402
+from django.urls import path  # noqa: E402
+from rest_framework.request import Request  # noqa: E402
+from rest_framework.views import APIView  # noqa: E402
+
+from feedbackproject import urls  # noqa: E402
 
 
 class Empty(APIView):
@@ -18,3 +19,4 @@ class Empty(APIView):
 
 
 urls.urlpatterns += [path("bench/empty", Empty.as_view())]  # type: ignore[list-item]  # what stands there is all includes
+application = get_wsgi_application()
