@@ -91,7 +91,7 @@ MIDDLEWARE = [
     "labeling.cors.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "feedbackproject.content_security.ContentSecurityMiddleware",
     "feedbackproject.api.RequestIdMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -183,6 +183,8 @@ ASK_RATES_SECONDS = 60.0
 """How old the response rates and label shares may be by which it values an ask."""
 ASK_REDIS_SECONDS = 0.25
 """How long a request waits for the counters of asks; then nobody is asked."""
+ASK_COUNTS_SECONDS = 0.2
+"""How old the counts of asks may be by which a process says no. Who says yes counts in Redis itself."""
 ASK_REDIS_PAUSE_SECONDS = 1.0
 """After the counters could not be reached, they are left alone for so long."""
 BROWSER_MAX_BODY_BYTES = 64 * 1024

@@ -174,6 +174,21 @@ def read(
     return Counts(counts.spent, price_now, counts.segments)
 
 
+def recent(window: Window, policy: Policy, segments: Sequence[str], *, now: dt.datetime) -> Counts:
+    """`read`, as of at most ASK_COUNTS_SECONDS ago: most requests end with a no, whose counts need not be of this moment."""
+    known = _recent.get(window.key)
+    at = now.timestamp()
+    if known is not None and 0 <= at - known[0] < settings.ASK_COUNTS_SECONDS:
+        counts = known[1]
+        if set(segments) <= counts.segments.keys():
+            return counts
+    counts = read(window, policy, segments, now=now)
+    if len(_recent) >= _MOST_WINDOWS:
+        _recent.clear()
+    _recent[window.key] = at, counts
+    return counts
+
+
 def reserve(window: Window, policy: Policy, segment: str, *, now: dt.datetime) -> Ticket | Refused:
     """Count one ask, if budget, pace and quota admit it; atomic. Raises CountersDown.
 
@@ -291,6 +306,10 @@ def _down(error: redis.RedisError) -> CountersDown:
 
 class _Pause:
     until = 0.0
+
+
+_MOST_WINDOWS: Final = 10_000
+_recent: Final[dict[str, tuple[float, Counts]]] = {}
 
 
 class _PerThread(threading.local):

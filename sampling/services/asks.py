@@ -158,7 +158,8 @@ class _Deciding:
         )
 
     def _decide(self, moment: Moment, *, is_locked: bool = False) -> tuple[Situation, Decision]:
-        """Decide; the counters are read only where nothing before them refuses. Whoever holds locks must not rebuild them."""
+        """Decide; the counters are read only where nothing before them refuses. Whoever holds locks must not rebuild them, and
+        reads them as they are; without locks a moment's delay does no harm, since a yes is decided again with them."""
         policy = self.setting.policy
         situation = moment.situation(moment.question)
         decision = deciding.decide(policy, situation, self.draws)
@@ -166,7 +167,11 @@ class _Deciding:
             return situation, decision
         segments = sorted({each.segment for each in situation.candidates if each.segment in policy.segment_quotas})
         try:
-            counts = ask_counters.read(self.window, policy, segments, now=self.now, may_rebuild=not is_locked)
+            counts = (
+                ask_counters.read(self.window, policy, segments, now=self.now, may_rebuild=False)
+                if is_locked
+                else ask_counters.recent(self.window, policy, segments, now=self.now)
+            )
         except CountersDown:
             return situation, decision
         situation = msgspec.structs.replace(
