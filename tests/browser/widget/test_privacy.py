@@ -236,6 +236,7 @@ def test_the_item_of_a_private_ask_that_the_server_got_is_left_alone_and_nothing
     for target in ({"key": item.key}, {"key": other.key}, {"request_id": "r-1"}):
         page.evaluate("target => feedback('track', { kind: 'click', ...target })", target)
     leave(page)
+    sent: Any
     (sent,) = [request.post_data_json for request in requests if "/feedback" in request.url]
     assert [row.get("key") or row["request_id"] for row in sent] == [other.key, "r-1"]
 
@@ -251,6 +252,7 @@ def test_what_names_no_item_is_not_taken_for_that_of_a_private_ask(
     wait_until_sent(page, "dismissed")
     page.evaluate("feedback('track', { kind: 'click', request_id: 'r-1' })")
     leave(page)
+    sent: Any
     (sent,) = [request.post_data_json for request in requests if "/feedback" in request.url]
     assert [row["request_id"] for row in sent] == ["r-1"]
 
