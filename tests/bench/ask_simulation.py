@@ -23,6 +23,7 @@ from tests.bench import ask_world
 from tests.bench.ask_world import DAY, DAYS, OPPORTUNITIES, SEGMENT_SHARES, USERS, Crowd, Model, World
 
 REPORT: Final = Path(__file__).resolve().parents[2] / "docs" / "measurements" / "ask_simulation.md"
+SEEDS: Final = 12
 BUDGET: Final = 1_250
 BELOW: Final = 0.75
 UNIFORM: Final = 0.1
@@ -295,7 +296,7 @@ _INTRODUCTION: Final = """# Ask policies in a simulated app
 {opportunities:,} opportunities of {users:,} users over {days} days, {seeds} seeds, mean ± standard error. The world is in `tests/bench/ask_world.py`:
 three segments ({shares}) with different readiness to answer, users who tire, answers that are wrong at times, concept drift that is
 strongest in the smallest segment, and a model that is retrained every night from the answers. No policy was tuned to it: ours is the
-default policy with a budget of {budget:,} asks (and one question, so without a clock of the question). `python -m tests.bench.ask_simulation` writes this page.
+default policy with a budget of {budget:,} asks (and one question, so without a clock of the question). `python -m tests.bench.ask_simulation --seeds {seeds}` writes this page.
 
 - *label bits*: of each right label the surprise of the model, -log2 of the probability it gave the true class. A label that only confirms
   what the model is sure of is worth next to nothing.
@@ -310,7 +311,7 @@ default policy with a budget of {budget:,} asks (and one question, so without a 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("report", nargs="?", type=Path, default=REPORT)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     arguments = parser.parse_args()
     found = simulate(arguments.seeds)
     introduction = _INTRODUCTION.format(

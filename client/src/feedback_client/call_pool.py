@@ -1,7 +1,8 @@
 """Calls with an end: run in a daemon thread, and left alone when they take too long.
 
 Timeouts of sockets are for each read, and name resolution has none; an app that asks in the middle of a request needs one
-for all of it. A thread that hangs is not waited for; when all of them hang, calls fail at once.
+for all of it. A thread that hangs is not waited for. When all of them hang, a call waits for one to come free, out of its own
+time: it fails when that is over, not sooner, and is then never made. The breaker of asks is what keeps such calls from coming.
 """
 
 import threading

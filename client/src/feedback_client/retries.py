@@ -4,7 +4,8 @@ import datetime as dt
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-TRANSIENT_STATUSES: Final = frozenset({429, 502, 503, 504})
+TRANSIENT_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
+"""A 500 may be the one request in which the database was restarted; a batch that always meets one is given up in the end."""
 FIRST_WAIT_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 30.0
 LONGEST_RETRY_AFTER_SECONDS: Final = 3600.0

@@ -1,4 +1,4 @@
-// See docs/widget.md, also for how it works. Served as it stands, in at most 10 kB gzipped.
+// See docs/widget.md. Served as it stands, in at most 10 kB gzipped.
 (() => {
 "use strict";
 
@@ -117,7 +117,8 @@ const mayTrack = () => config.consent !== false && !objects();
 const address = (path) => `${config.endpoint}/api/v1/${path}`;
 const request = async (url, options) => fetch(url, { credentials: "omit", signal: AbortSignal.timeout(10_000), ...options });
 const post = async (url, body, more) => request(url, { method: "POST", body: JSON.stringify(body), keepalive: true, ...more });
-const beacon = (url, body) => navigator.sendBeacon?.(url, JSON.stringify(body)) || post(url, body).catch(() => {});
+// Outlives the page; beacons, for old browsers, bring cookies.
+const last = (url, body) => ("keepalive" in Request.prototype ? post(url, body).catch(() => {}) : navigator.sendBeacon?.(url, JSON.stringify(body)));
 
 let waiting = [];
 let isDraining;
@@ -136,6 +137,8 @@ const queue = (url, body) => {
   }
   drain();
 };
+
+const tell = (token, event, more) => queue(address(`asks/${token}`), { event, occurred_at: now(), ...more });
 
 const drain = async () => {
   clearTimeout(retry);
@@ -172,7 +175,7 @@ const draw = (count) => { // uniform below count, by rejection
 };
 const levels = ({ minimum, maximum }) => Array.from({ length: maximum - minimum + 1 }, (_, at) => minimum + at);
 
-// k-ary randomised response. Noise is drawn once, for all answers, and kept: fresh noise would average out.
+// k-ary randomised response; fresh noise would average out.
 const randomise = (question, answer) => {
   const { epsilon } = question.private;
   const [[field, value]] = Object.entries(answer);
@@ -190,7 +193,7 @@ const randomise = (question, answer) => {
 
 // -- fields
 
-// One tab stop: arrows move, space and enter choose.
+// One tab stop.
 const radios = (layout, options, pick) => {
   let isPicked;
   const buttons = options.map(({ key, text, name, image }, at) => {
@@ -390,7 +393,7 @@ class Prompt {
   }
 
   tell(event, more) {
-    if (this.token) queue(address(`asks/${this.token}`), { event, occurred_at: now(), ...more });
+    if (this.token) tell(this.token, event, more);
     emit(event, { key: this.key, question: this.question.key, ...more });
   }
 
@@ -469,7 +472,7 @@ const flush = () => {
   if (navigator.onLine === false) return;
   while (rows.length) {
     const some = rows.splice(0, 50).map((row) => ({ ...row, sent_at: now() }));
-    beacon(address(`projects/${config.project}/feedback?key=${config.key}`), some);
+    last(address(`projects/${config.project}/feedback?key=${config.key}`), some);
   }
 };
 
@@ -494,7 +497,7 @@ const watched = new Map(); // in view
 
 const settle = (state, element) => {
   const seconds = (performance.now() - state.since) / 1_000;
-  state.since += seconds * 1_000;
+  state.since = performance.now();
   if ("feedbackDwell" in element.dataset && seconds >= 1) trackOf(element, "dwell", +seconds.toFixed(1));
 };
 
@@ -533,7 +536,7 @@ const discover = () => {
 const leave = () => {
   watched.forEach(settle);
   flush();
-  for (const { url, body } of waiting) beacon(url, { ...body, sent_at: now() });
+  for (const { url, body } of waiting) last(url, { ...body, sent_at: now() });
 };
 
 const start = () => {
@@ -584,8 +587,11 @@ const call = async (asked) => {
 const present = (asked) => {
   const { question, token, key } = asked;
   if (question.private && token) {
-    if (!save("probe", 1)) return emit("error", { code: "no_storage" });
-    quiet.add(key);
+    if (!save("probe", 1)) {
+      tell(token, "dismissed");
+      return emit("error", { code: "no_storage" });
+    }
+    if (key) quiet.add(key);
   }
   current?.close();
   current = new Prompt(asked);
@@ -617,9 +623,10 @@ const calls = {
   },
 
   async show(asked) {
-    if (asked.token && !mayAsk()) return refused("no_consent");
-    if (asked.question) return present(asked);
-    const said = await call(request(address(`asks/${asked.token}?locale=${locale()}`)));
+    const { question, token, key } = asked;
+    if (token && !mayAsk()) return refused("no_consent");
+    if (question && (key || !token || !question.private)) return present(asked);
+    const said = await call(request(address(`asks/${token}?locale=${locale()}`)));
     if (!/offered|shown/.test(said.state)) return refused(said.reason ?? said.state);
     present({ ...asked, ...said });
     return { ask: true, ...said };

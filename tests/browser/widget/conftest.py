@@ -92,6 +92,21 @@ def ask(page: Page, item: Item, **fields: Any) -> dict[str, Any]:
     return decision
 
 
+def ask_as_server(page: Page, host: Host, item: Item, **fields: Any) -> dict[str, Any]:
+    """Ask without the widget, as an app's own server does; returns the service's decision."""
+    decision: dict[str, Any] = page.evaluate(
+        """async ([fields, options]) => {
+          const response = await fetch(`${options.service}/api/v1/projects/${options.project}/asks`, {
+            method: "POST", body: JSON.stringify(fields),
+            headers: { "Content-Type": "application/json", Authorization: `Bearer ${options.key}` },
+          });
+          return await response.json();
+        }""",
+        [{"key": item.key, **fields}, {**host.init, "service": host.service}],
+    )
+    return decision
+
+
 def heard(page: Page, event: str) -> list[Any]:
     """What the page's script heard of the event."""
     found: list[Any] = page.evaluate(

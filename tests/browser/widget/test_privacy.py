@@ -1,14 +1,23 @@
 """Whom the widget leaves alone, and what it keeps from the service: objections, withdrawn consent, private questions."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core.signals import request_started
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
-from labeling.models import Ask, Feedback, Item, Project
-from tests.browser.widget.conftest import ask, heard, question, wait_for_row, wait_for_widget, wait_until_sent
+from labeling.models import ApiKey, Ask, Feedback, Item, Project
+from tests.browser.widget.conftest import (
+    ask,
+    ask_as_server,
+    heard,
+    question,
+    wait_for_row,
+    wait_for_widget,
+    wait_until_sent,
+)
 from tests.browser.widget.host import Host
 
 Visit = Callable[[], Page]
@@ -25,6 +34,20 @@ def requests(context: BrowserContext) -> list[Request]:
     sent: list[Request] = []
     context.on("request", lambda request: sent.append(request) if "/api/" in request.url else None)
     return sent
+
+
+@pytest.fixture
+def arrived() -> Iterator[dict[str, str | None]]:
+    """The cookies by path of the API as they arrive: browsers do not tell of those of beacons."""
+    cookies: dict[str, str | None] = {}
+
+    def note(environ: dict[str, Any], **_: object) -> None:
+        if environ["PATH_INFO"].startswith("/api/"):
+            cookies[environ["PATH_INFO"]] = environ.get("HTTP_COOKIE")
+
+    request_started.connect(note)
+    yield cookies
+    request_started.disconnect(note)
 
 
 def leave(page: Page) -> None:
@@ -193,6 +216,65 @@ def test_a_private_question_is_not_shown_where_its_noise_cannot_be_kept(
     ask(page, item, question=key)
     expect(page.locator("html")).to_have_attribute("data-error", "no_storage")
     expect(page.get_by_role("dialog")).to_have_count(0)
+    wait_until_sent(page, "dismissed")
+    assert Ask.objects.get().state == Ask.State.DISMISSED, "nobody will answer it, so it is not left open"
+    assert heard(page, "shown") == heard(page, "dismissed") == []
+
+
+@pytest.mark.parametrize("given", [("token", "key"), ("token", "key", "question")])
+def test_the_item_of_a_private_ask_that_the_server_got_is_left_alone_and_nothing_else(
+    given: tuple[str, ...], visit: Visit, requests: list[Request], asking: Project, item: Item, host: Host
+) -> None:
+    key = question(asking, "thumbs", epsilon=1.0)
+    page = visit()
+    decision = ask_as_server(page, host, item, question=key, respondent="reader-1")
+    page.evaluate("asked => feedback('show', asked)", {name: decision[name] for name in given})
+    page.get_by_role("radio", name="Good", exact=True).click()
+    wait_until_sent(page, "answered")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    other = Item.objects.filter(project=asking).order_by("pk")[1]
+    for target in ({"key": item.key}, {"key": other.key}, {"request_id": "r-1"}):
+        page.evaluate("target => feedback('track', { kind: 'click', ...target })", target)
+    leave(page)
+    sent: Any
+    (sent,) = [request.post_data_json for request in requests if "/feedback" in request.url]
+    assert [row.get("key") or row["request_id"] for row in sent] == [other.key, "r-1"]
+
+
+def test_what_names_no_item_is_not_taken_for_that_of_a_private_ask(
+    visit: Visit, requests: list[Request], asking: Project, item: Item, host: Host
+) -> None:
+    key = question(asking, "thumbs", epsilon=1.0)
+    page = visit()
+    token = ask_as_server(page, host, item, question=key, respondent="reader-1")["token"]
+    page.evaluate("token => feedback('show', { token })", token)
+    page.get_by_role("button", name="Close").click()
+    wait_until_sent(page, "dismissed")
+    page.evaluate("feedback('track', { kind: 'click', request_id: 'r-1' })")
+    leave(page)
+    sent: Any
+    (sent,) = [request.post_data_json for request in requests if "/feedback" in request.url]
+    assert [row["request_id"] for row in sent] == ["r-1"]
+
+
+def test_nothing_that_is_sent_carries_a_cookie(
+    context: BrowserContext, visit: Visit, arrived: dict[str, str | None], asking: Project, item: Item, host: Host
+) -> None:
+    # On the service's own site the browser would send them.
+    host.url = host.url.replace("127.0.0.1", "localhost")
+    ApiKey.objects.filter(kind=ApiKey.Kind.PUBLISHABLE).update(origins=[host.url])
+    context.add_cookies([{"name": "a_cookie", "value": "of-the-service", "url": host.service}])
+    key = question(asking, "thumbs")
+    page = visit()
+    ask(page, item, question=key)
+    page.get_by_role("radio", name="Good", exact=True).click()
+    wait_until_sent(page, "answered")
+    page.evaluate("key => feedback('track', { kind: 'click', key })", item.key)
+    leave(page)
+    wait_for_row(lambda: Feedback.objects.filter(kind="click").exists())
+    base = f"/api/v1/projects/{asking.slug}"
+    assert set(arrived) > {f"{base}/asks", f"{base}/feedback"}
+    assert set(arrived.values()) == {None}
 
 
 def test_everything_else_works_without_storage(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from feedback_client import Client, Options, request_id_scope
 
-from labeling.models import Item, Prediction, Project
+from labeling.models import Feedback, Item, Prediction, Project
 from tests.factories.labeling import model_version
 from tests.integration.client.conftest import MakeClient
 from tests.integration.client.flaky_proxy import Answer, FlakyProxy
@@ -87,6 +87,19 @@ def test_a_service_that_is_away_for_a_moment_gets_the_batch_again(client: Client
     assert len({seen.headers["Idempotency-Key"] for seen in proxy.seen}) == 1
     assert Item.objects.count() == 2
     assert (client.stats.delivered, client.stats.retries, client.stats.lost) == (2, 2, 0)
+
+
+@pytest.mark.parametrize("status", [408, 500])
+def test_a_request_that_failed_in_the_service_is_not_the_end_of_its_batch(
+    status: int, client: Client, proxy: FlakyProxy
+) -> None:
+    proxy.faults.append(Answer(status, {"Content-Type": "text/html"}, b"<h1>Something went wrong</h1>"))
+    _log(client, "a", "b")
+    client.feedback("thumb", "up", key="a")
+    assert client.flush(30.0)
+    assert set(Item.objects.values_list("key", flat=True)) == {"a", "b"}
+    assert Feedback.objects.count() == 1
+    assert (client.stats.delivered, client.stats.retries, client.stats.lost) == (3, 1, 0)
 
 
 def test_a_lost_answer_does_not_store_the_batch_twice(client: Client, proxy: FlakyProxy) -> None:

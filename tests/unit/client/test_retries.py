@@ -30,9 +30,9 @@ def test_retry_after_is_seconds_or_a_date() -> None:
 
 
 def test_only_what_passes_by_itself_is_tried_again() -> None:
-    for status in (429, 502, 503, 504):
+    for status in (408, 429, 500, 502, 503, 504):
         assert outcomes.batch_outcome(status, b"", retry_after=3.0) == Unavailable(f"HTTP {status}", 3.0)
-    for status in (301, 400, 401, 403, 404, 413, 422, 500, 501):
+    for status in (301, 400, 401, 403, 404, 413, 422, 501, 505):
         refused = outcomes.batch_outcome(status, b"<html>", retry_after=3.0)
         assert isinstance(refused, Refused)
         assert refused.code == f"http_{status}"

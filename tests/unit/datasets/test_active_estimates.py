@@ -31,6 +31,12 @@ def test_aipw_and_its_special_cases_give_the_reference_values() -> None:
     assert horvitz_thompson.hajek(Y[SEEN], PI[SEEN], population=8).value == pytest.approx(0.8671096346, abs=1e-9)
 
 
+def test_weighted_means_of_four_answers_of_twenty_opportunities() -> None:
+    answers, chances = np.array([1.0, 0.0, 1.0, 1.0]), np.array([0.5, 0.1, 0.25, 0.5])
+    assert horvitz_thompson.horvitz_thompson(answers, chances, population=20).value == pytest.approx(0.40, abs=1e-12)
+    assert horvitz_thompson.hajek(answers, chances, population=20).value == pytest.approx(0.444444, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("power", "value", "low", "high"),
     [(0.0, 0.6, 0.34518037, 0.85481963), (1.0, 0.565, 0.38612453, 0.74387547), (None, 0.565, 0.38612453, 0.74387547)],

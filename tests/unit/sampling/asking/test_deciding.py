@@ -61,6 +61,27 @@ def test_the_audit_share_is_uniform_over_a_respondents_opportunities() -> None:
     assert (((counts - expected) ** 2) / (expected * 0.95)).sum() < 30  # chi-squared of 10, p < 0.001
 
 
+@pytest.mark.parametrize(("share", "times", "exposed"), [(0.10, 20, 0.8784), (0.05, 20, 0.6415), (0.01, 50, 0.3950)])
+def test_a_share_drawn_anew_each_time_reaches_most_people_and_the_holdout_does_not(
+    share: float, times: int, exposed: float
+) -> None:
+    """1 - (1 - p)^m of the people are asked at least once when each of their m opportunities is drawn by itself."""
+    people = 1_000
+    policy = Policy(audit_share=share, least_propensity=share, most_propensity=share, holdout_share=share)
+    asked_once, never = 0, 0
+    for person in range(people):
+        where = situation(holdout_draw=draws.uniform(KEY, "holdout", f"user-{person}"))
+        made = [
+            deciding.decide(policy, where, draws.of_opportunity(KEY, f"{person}-{number}")) for number in range(times)
+        ]
+        is_held_out = {each.reason == Reason.HOLDOUT for each in made}
+        assert len(is_held_out) == 1, "whoever is in the holdout stays there"
+        never += is_held_out == {True}
+        asked_once += any(each.is_ask for each in made)
+    for found, of, expected in ((never, people, share), (asked_once, people - never, exposed)):
+        assert abs(found / of - expected) < 4 * np.sqrt(expected * (1 - expected) / of)
+
+
 def test_one_of_many_is_asked_with_its_joint_propensity() -> None:
     where = situation(candidate(0.1), candidate(0.95, is_labelled=True), candidate(0.5), candidate(0.35))
     made = [decided(number, where) for number in range(OPPORTUNITIES // 2)]
