@@ -40,9 +40,9 @@ UPDATE labeling_ask SET state = 'dismissed', dismissed_at = %(at)s, shown_at = c
 WHERE id = %(ask)s AND state IN ('offered', 'shown') RETURNING id"""
 
 OPT_OUT: Final = """
-INSERT INTO labeling_respondent (project_id, respondent_hash, opted_out_until, epsilon_spent, randomised_questions,
-    right_count, wrong_count, created_at)
-VALUES (%(project)s, %(respondent)s, %(until)s, 0, '{}', 0, 0, %(now)s)
+INSERT INTO labeling_respondent (project_id, respondent_hash, opted_out_until, epsilon_spent, right_count,
+    wrong_count, created_at)
+VALUES (%(project)s, %(respondent)s, %(until)s, 0, 0, 0, %(now)s)
 ON CONFLICT (project_id, respondent_hash) DO UPDATE
     SET opted_out_until = greatest(labeling_respondent.opted_out_until, excluded.opted_out_until)
 RETURNING id"""
@@ -55,7 +55,8 @@ SELECT EXISTS (SELECT FROM labeling_feedback WHERE project_id = %(project)s AND 
         AND NOT kind = ANY (%(implicit)s)),
     (SELECT max(id) FROM labeling_correction WHERE ask_id = %(ask)s AND superseded_at IS NULL AND channel = 'token')"""
 
-# The ledger is charged once for a version of a private question: its noise is drawn for good.
+# The ledger is charged for every answer to a private question: whether its noise is that of an answer before, only the
+# device knows, and another device of the same person draws anew.
 ANSWER: Final = """
 WITH moved AS (
     UPDATE labeling_ask SET state = 'answered', answered_at = coalesce(answered_at, %(at)s::timestamptz),
@@ -82,17 +83,13 @@ WITH moved AS (
 ), older_stated AS (
     UPDATE labeling_correction SET superseded_at = %(now)s::timestamptz WHERE id = %(older_correction)s::bigint
 ), known AS (
-    INSERT INTO labeling_respondent AS respondent (project_id, respondent_hash, epsilon_spent, randomised_questions,
-        right_count, wrong_count, created_at)
-    SELECT %(project)s, %(respondent)s::text, coalesce(%(epsilon)s::float8, 0),
-        CASE WHEN %(epsilon)s::float8 IS NULL THEN '{}'::bigint[] ELSE ARRAY[%(version)s::bigint] END, 0, 0, %(now)s::timestamptz
+    INSERT INTO labeling_respondent AS respondent (project_id, respondent_hash, epsilon_spent, right_count,
+        wrong_count, created_at)
+    SELECT %(project)s, %(respondent)s::text, coalesce(%(epsilon)s::float8, 0), 0, 0, %(now)s::timestamptz
     WHERE %(respondent)s::text <> '' AND (%(epsilon)s::float8 IS NOT NULL OR NOT EXISTS (
         SELECT FROM labeling_respondent old
         WHERE old.project_id = %(project)s AND old.respondent_hash = %(respondent)s::text))
     ON CONFLICT (project_id, respondent_hash) DO UPDATE
-        SET epsilon_spent = respondent.epsilon_spent + excluded.epsilon_spent,
-            randomised_questions = respondent.randomised_questions || excluded.randomised_questions
-        WHERE cardinality(excluded.randomised_questions) > 0
-            AND NOT excluded.randomised_questions <@ respondent.randomised_questions
+        SET epsilon_spent = respondent.epsilon_spent + excluded.epsilon_spent WHERE excluded.epsilon_spent > 0
 )
 SELECT (SELECT id FROM said), (SELECT id FROM stated)"""

@@ -10,6 +10,8 @@ from labeling import ask_tokens, wire
 from labeling.errors import InvalidInput
 from labeling.models import Ask, Item, PoolEntry, Prediction, Project, Question, Respondent
 from labeling.redis_client import redis_client
+from labeling.services import ask_events
+from labeling.services.ask_events import Event, EventKind
 from sampling.asking import deciding, draws
 from sampling.asking.situation import Situation
 from sampling.models import AskDecision
@@ -285,16 +287,39 @@ def test_counters_of_another_run_of_redis_do_not_count(project: Project) -> None
     assert redis_client().hget(key, "spent") == b"2"
 
 
-def test_private_answers_stop_at_the_privacy_budget(project: Project) -> None:
-    make.asking(project, privacy_cap=1.5)
+def private_question(project: Project) -> None:
     Question.objects.all().delete()
-    version = make.question(project, "mood", "thumbs", definition={"text": {"en": "Good?"}}, epsilon=1.0)
-    make.decide(project, "o-1", respondent="u")
-    Respondent.objects.update(epsilon_spent=1.0)
-    assert make.decide(project, "o-2", respondent="u", now=NOW + 30 * DAY).reason == "privacy_budget"
-    Respondent.objects.update(randomised_questions=[version.question_id])
-    assert make.decide(project, "o-3", respondent="u", now=NOW + 60 * DAY).ask
-    assert make.decide(project, "o-4", respondent="").reason == "privacy_budget"
+    make.question(project, "mood", "thumbs", definition={"text": {"en": "Good?"}}, epsilon=1.0)
+
+
+def answer_privately(project: Project, asked: asks.Answer, *, at: dt.datetime) -> None:
+    assert asked.token is not None
+    token = ask_tokens.read(asked.token, keys=[ask_setting.of(project).token_key], now=at.timestamp())
+    report = {"mechanism": "krr", "epsilon": 1.0, "k": 2}
+    ask_events.record(token, Event(EventKind.ANSWERED, {"thumb": "up"}, report), now=at)
+
+
+def test_every_private_answer_is_charged_until_the_privacy_budget_is_spent(project: Project) -> None:
+    """Whether the noise is that of the answer before, only the device knows: a second device draws anew."""
+    make.asking(project, privacy_cap=2.5)
+    private_question(project)
+    for number in range(2):
+        at = NOW + number * 40 * DAY
+        asked = make.decide(project, f"o-{number}", respondent="u", now=at)
+        assert asked.ask
+        answer_privately(project, asked, at=at + HOUR)
+        assert Respondent.objects.get().epsilon_spent == number + 1.0
+    assert make.decide(project, "o-2", respondent="u", now=NOW + 80 * DAY).reason == "privacy_budget"
+    assert make.decide(project, "o-3", respondent="v", now=NOW + 80 * DAY).ask
+
+
+def test_a_private_question_is_put_to_nobody_who_is_not_named(project: Project) -> None:
+    """A session ends, and with it a cap that is meant for a lifetime."""
+    make.asking(project, privacy_cap=1.5)
+    private_question(project)
+    assert make.decide(project, "o-1", respondent="").reason == "privacy_budget"
+    assert make.decide(project, "o-2", respondent="", session="s").reason == "privacy_budget"
+    assert make.decide(project, "o-3", respondent="u", session="s").ask
 
 
 def test_part_of_the_noes_is_logged_with_its_weight_and_all_predictions(project: Project) -> None:
