@@ -84,7 +84,7 @@ def test_a_no_takes_three_statements_and_a_replay_no_more(project: Project) -> N
 def test_the_same_opportunity_gives_the_same_decision_once(project: Project) -> None:
     make.asking(project)
     first = make.decide(project, "o-1")
-    again = make.decide(project, "o-1", now=NOW + HOUR, respondent="somebody else", key="another")
+    again = make.decide(project, "o-1", now=NOW + HOUR, key="another")
     assert (again.ask, again.ask_id, again.reason, again.propensity) == (
         True,
         first.ask_id,
@@ -94,6 +94,20 @@ def test_the_same_opportunity_gives_the_same_decision_once(project: Project) -> 
     assert again.question == first.question
     assert again.token
     assert (AskDecision.objects.count(), Ask.objects.count(), Item.objects.count()) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("other", [{"respondent": "somebody else"}, {"respondent": ""}, {"session": "s"}])
+def test_nobody_gets_the_token_of_somebody_else_by_naming_their_opportunity(
+    project: Project, other: dict[str, Any]
+) -> None:
+    make.asking(project)
+    mine = {"respondent": ""} if "session" in other else {}
+    assert make.decide(project, "o-1", **mine).token
+    theirs = make.decide(project, "o-1", **{**mine, **other})
+    assert (theirs.ask, theirs.reason, theirs.token, theirs.question) == (False, "selected", None, None)
+    assert (theirs.ask_id, theirs.key, theirs.prediction_id) == (None, None, None)
+    assert make.decide(project, "o-1", **mine).token
+    assert (AskDecision.objects.count(), Ask.objects.count()) == (1, 1)
 
 
 def test_an_ask_that_is_over_is_not_shown_again(project: Project) -> None:

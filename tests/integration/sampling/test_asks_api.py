@@ -127,6 +127,34 @@ def test_a_browser_may_ask_about_items_that_exist_and_say_nothing_else(app_clien
     assert ask(client, payload=..., prediction=...).json()["ask"]
 
 
+def test_browsers_and_servers_do_not_take_each_others_opportunities(app_client: APIClient, asking: Project) -> None:
+    ask(app_client, opportunity_id="o-0", consent=False)
+    in_page = {"payload": ..., "prediction": ..., "respondent": "user-2"}
+    first, again = (ask(browser(asking), opportunity_id="o-1", **in_page).json() for _ in range(2))
+    assert (first["ask"], first["opportunity_id"]) == (True, "o-1")
+    # Each call of `browser` makes a key of its own, and what one page names another cannot.
+    assert again["reason"] == "concurrent"
+    served = ask(app_client, opportunity_id="o-1", key="t-2").json()
+    assert (served["ask"], served["key"], served["opportunity_id"]) == (True, "t-2", "o-1")
+    assert Ask.objects.count() == 2
+
+
+def test_a_browser_repeats_its_own_decision(app_client: APIClient, asking: Project) -> None:
+    ask(app_client, opportunity_id="o-0", consent=False)
+    client = browser(asking)
+    first, again = (ask(client, payload=..., prediction=...).json() for _ in range(2))
+    assert (again["ask"], again["ask_id"], again["opportunity_id"]) == (True, first["ask_id"], "o-1")
+    theirs = ask(client, payload=..., prediction=..., respondent="user-2").json()
+    assert (theirs["ask"], theirs["token"], theirs["opportunity_id"]) == (False, None, "o-1")
+
+
+def test_a_browser_names_opportunities_by_at_most_150_characters(app_client: APIClient, asking: Project) -> None:
+    ask(app_client, opportunity_id="o-0", consent=False)
+    answer = ask(browser(asking), payload=..., prediction=..., opportunity_id="o" * 151)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+    assert ask(browser(asking), payload=..., prediction=..., opportunity_id="o" * 150).json()["ask"]
+
+
 def test_a_browser_of_another_origin_may_not_ask(asking: Project) -> None:
     client = browser(asking, origin="https://evil.example")
     answer = ask(client, payload=..., prediction=...)
