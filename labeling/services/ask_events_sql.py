@@ -49,11 +49,17 @@ RETURNING id"""
 
 # What stands of an answered ask, and whether this very answer came before. Behaviour stands beside answers.
 STANDING: Final = """
+WITH said AS MATERIALIZED (
+    SELECT id, occurred_at, stated_at FROM labeling_feedback
+    WHERE ask_id = %(ask)s AND superseded_at IS NULL AND channel = 'token' AND NOT kind = ANY (%(implicit)s)
+), stated AS MATERIALIZED (
+    SELECT id, occurred_at, stated_at FROM labeling_correction
+    WHERE ask_id = %(ask)s AND superseded_at IS NULL AND channel = 'token'
+)
 SELECT EXISTS (SELECT FROM labeling_feedback WHERE project_id = %(project)s AND client_id = %(client_id)s)
     OR EXISTS (SELECT FROM labeling_correction WHERE project_id = %(project)s AND client_id = %(client_id)s),
-    (SELECT max(id) FROM labeling_feedback WHERE ask_id = %(ask)s AND superseded_at IS NULL AND channel = 'token'
-        AND NOT kind = ANY (%(implicit)s)),
-    (SELECT max(id) FROM labeling_correction WHERE ask_id = %(ask)s AND superseded_at IS NULL AND channel = 'token')"""
+    (SELECT max(id) FROM said), (SELECT max(id) FROM stated), max(occurred_at), max(stated_at)
+FROM (SELECT * FROM said UNION ALL SELECT * FROM stated) standing"""
 
 # The ledger is charged for every answer to a private question: whether its noise is that of an answer before, only the
 # device knows, and another device of the same person draws anew.
@@ -65,18 +71,19 @@ WITH moved AS (
 ), said AS (
     INSERT INTO labeling_feedback (project_id, client_id, channel, item_id, prediction_id, ask_id, question_version_id,
         request_id, item_key, model_version_name, is_waiting, respondent_hash, comment, context, is_anchored,
-        occurred_at, stated_at, received_at, supersedes_id, kind, value, score, epsilon)
+        occurred_at, stated_at, received_at, supersedes_id, superseded_at, kind, value, score, epsilon)
     SELECT %(project)s, %(client_id)s::text, 'token', %(item)s, %(prediction)s, id, %(version)s, '', '', '', false,
         %(respondent)s::text, %(comment)s::text, %(context)s::jsonb, %(is_anchored)s, %(at)s::timestamptz, %(stated_at)s::timestamptz, %(now)s::timestamptz,
-        %(older_feedback)s::bigint, %(kind)s::text, %(value)s::jsonb, %(score)s::float8, %(epsilon)s::float8
+        %(older_feedback)s::bigint, %(superseded_at)s::timestamptz, %(kind)s::text, %(value)s::jsonb, %(score)s::float8, %(epsilon)s::float8
     FROM moved WHERE %(kind)s::text <> '' ON CONFLICT (project_id, client_id) DO NOTHING RETURNING id
 ), stated AS (
     INSERT INTO labeling_correction (project_id, client_id, channel, item_id, prediction_id, ask_id, question_version_id,
         request_id, item_key, model_version_name, is_waiting, respondent_hash, comment, context, is_anchored,
-        occurred_at, stated_at, received_at, supersedes_id, answer, label_schema_id)
+        occurred_at, stated_at, received_at, supersedes_id, superseded_at, answer, label_schema_id)
     SELECT %(project)s, %(client_id)s::text, 'token', %(item)s, %(prediction)s, id, %(version)s, '', '', '', false,
         %(respondent)s::text, CASE WHEN %(kind)s::text = '' THEN %(comment)s::text ELSE '' END, %(context)s::jsonb, %(is_anchored)s,
-        %(at)s::timestamptz, %(stated_at)s::timestamptz, %(now)s::timestamptz, %(older_correction)s::bigint, %(correction)s::jsonb, %(schema)s
+        %(at)s::timestamptz, %(stated_at)s::timestamptz, %(now)s::timestamptz, %(older_correction)s::bigint, %(superseded_at)s::timestamptz,
+        %(correction)s::jsonb, %(schema)s
     FROM moved WHERE %(correction)s::jsonb IS NOT NULL ON CONFLICT (project_id, client_id) DO NOTHING RETURNING id
 ), older_said AS (
     UPDATE labeling_feedback SET superseded_at = %(now)s::timestamptz WHERE id = %(older_feedback)s::bigint

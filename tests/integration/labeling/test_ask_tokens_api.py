@@ -111,6 +111,44 @@ def test_an_answer_is_changed_within_the_window_and_the_old_one_kept(client: API
     assert second["may_edit_until"] == first["may_edit_until"]
 
 
+@pytest.mark.parametrize("order", [("up", "down"), ("down", "up")])
+@pytest.mark.parametrize("sends_clock", [True, False])
+def test_of_answers_out_of_order_the_one_given_last_stands(
+    client: APIClient, project: Project, order: tuple[str, str], sends_clock: bool
+) -> None:
+    """By the clock of the device, which knows better than the network. Up was changed to down."""
+    now = timezone.now()
+    ask = asks.ask(project, "correction", now=now - dt.timedelta(hours=1))
+    given = {"up": now - dt.timedelta(seconds=9), "down": now - dt.timedelta(seconds=8)}
+    answers = {"up": {"is_right": True}, "down": {"is_right": False, "correction": {"choice": "cat"}}}
+    for thumb in order:
+        # As beacons that are sent at once and held up for different times.
+        sent = {"sent_at": now.isoformat()} if sends_clock else {}
+        at = given[thumb].isoformat()
+        told = tell(client, ask, "answered", answer=answers[thumb], id=thumb, occurred_at=at, **sent)
+        assert told.status_code == 200
+    assert {said.value: said.stands for said in Feedback.objects.all()} == {"up": False, "down": True}
+    assert {stated.answer["choice"]: stated.stands for stated in Correction.objects.all()} == {
+        "dog": False,
+        "cat": True,
+    }
+    again = tell(client, ask, "answered", answer=answers["up"], id="up", occurred_at=given["up"].isoformat())
+    assert again.status_code == 200
+    assert Feedback.objects.get(superseded_at=None).value == "down"
+
+
+def test_an_answer_that_is_held_up_for_longer_than_it_took_to_change_does_not_win(
+    client: APIClient, project: Project
+) -> None:
+    now = timezone.now()
+    ask = asks.ask(project, now=now - dt.timedelta(hours=1))
+    newer = {"occurred_at": now.isoformat(), "sent_at": now.isoformat()}
+    tell(client, ask, "answered", answer={"thumb": "down"}, **newer)
+    older = now - dt.timedelta(milliseconds=1)  # less than a request takes
+    tell(client, ask, "answered", answer={"thumb": "up"}, occurred_at=older.isoformat(), sent_at=older.isoformat())
+    assert Feedback.objects.get(superseded_at=None).value == "down"
+
+
 def test_the_same_id_again_changes_nothing(client: APIClient, project: Project) -> None:
     ask = asks.ask(project)
     first = tell(client, ask, "answered", answer={"thumb": "up"}, id="c-1")
