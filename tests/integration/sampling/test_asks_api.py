@@ -190,6 +190,11 @@ def test_a_policy_changes_by_version(app_client: APIClient, project: Project, ow
     assert [each["version"] for each in app_client.get(POLICIES).json()["results"]] == [3, 2, 1]
 
 
+def test_a_policy_says_nothing_that_has_no_effect(app_client: APIClient, project: Project) -> None:
+    """How long an opt-out lasts is for the installation to say: people choose it whatever version is in force."""
+    assert "opt_out_seconds" not in app_client.get(POLICIES).json()["results"][0]
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
