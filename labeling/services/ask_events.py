@@ -58,6 +58,8 @@ class Outcome:
 @dataclass(frozen=True)
 class ShownAsk:
     state: Ask.State
+    key: str
+    """Of the item, by which the page knows what must be quiet about a private question."""
     question: dict[str, JSONValue]
     expires_at: dt.datetime
 
@@ -77,7 +79,7 @@ def show(token: AskToken, *, locale: str, now: dt.datetime) -> ShownAsk:
         asked=_asked(ask),
         epsilon=version.epsilon,
     )
-    return ShownAsk(state, question, ask.expires_at)
+    return ShownAsk(state, ask.item_key, question, ask.expires_at)
 
 
 @transaction.atomic

@@ -19,12 +19,14 @@ class LockedAsk(NamedTuple):
     question_version_id: int
     label_schema_id: int
     """The label schema in force."""
+    item_key: str
 
 
 READ: Final = """
 SELECT ask.id, ask.project_id, ask.state, ask.created_at, ask.expires_at, ask.answered_at, ask.is_blind, ask.item_id,
     ask.prediction_id, ask.predicted_answer, ask.respondent_hash, ask.question_version_id,
-    (SELECT id FROM labeling_labelschema WHERE project_id = ask.project_id ORDER BY version DESC LIMIT 1)
+    (SELECT id FROM labeling_labelschema WHERE project_id = ask.project_id ORDER BY version DESC LIMIT 1),
+    (SELECT key FROM labeling_item WHERE id = ask.item_id)
 FROM labeling_ask ask WHERE ask.id = %(ask)s AND ask.project_id = %(project)s"""
 
 LOCK: Final = f"{READ} FOR NO KEY UPDATE OF ask"

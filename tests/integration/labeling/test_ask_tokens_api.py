@@ -430,6 +430,7 @@ def test_the_ask_is_shown_in_the_respondents_language(client: APIClient, project
     assert shown["Cache-Control"] == "no-store"
     assert shown.json()["state"] == "offered"
     assert dt.datetime.fromisoformat(shown.json()["expires_at"]) == ask.expires_at
+    assert shown.json()["key"] == "a"
     question = shown.json()["question"]
     assert (question["text"], question["locale"], question["key"]) == ("War das hilfreich?", "de", "thumbs")
     assert question["prediction"] == {"answer": {"choice": "dog"}, "text": "dog"}
