@@ -11,10 +11,11 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
-from labeling import wire
+from labeling import fast_body, wire
 from labeling.access import Capability
+from labeling.api.body import small_body
 from labeling.edges import ProjectView
-from labeling.errors import InvalidInput, NotAllowed, TooLarge
+from labeling.errors import InvalidInput, NotAllowed
 from labeling.models import ApiKey
 from labeling.respondent_hash import LONGEST_RESPONDENT
 from labeling.wire import PredictionPart, Row, RowError
@@ -51,6 +52,7 @@ class _Form(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     question: Annotated[str, Meta(max_length=64)] = ""
 
 
+_decoder: Final = msgspec.json.Decoder(_Form)
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -60,7 +62,7 @@ class AskList(ProjectView):
     @extend_schema(
         operation_id="asks_decide",
         summary="May this user be asked, now?",
-        parameters=[OpenApiParameter("dry_run", bool, description="1: decide, and neither write nor count anything.")],
+        parameters=[OpenApiParameter("dry_run", bool, description="1: decide, write no row and spend nothing.")],
         request=AskOpportunitySerializer,
         responses=AskAnswerSerializer,
     )
@@ -72,11 +74,10 @@ class AskList(ProjectView):
         payload, segments and prediction: 403 `secret_key_needed`.
         """
         is_browser = self._browser_key is not None
-        if is_browser and int(request.META.get("CONTENT_LENGTH") or 0) > settings.BROWSER_MAX_BODY_BYTES:
-            raise TooLarge(
-                f"A browser sends at most {settings.BROWSER_MAX_BODY_BYTES} bytes at a time.", code="body_too_large"
-            )
-        form = _read(request.data)
+        if is_browser:
+            form = fast_body.decode(small_body(request._request, settings.BROWSER_MAX_BODY_BYTES), _decoder)
+        else:
+            form = _read(request.data)
         candidates = _candidates(form)
         is_dry_run = request.query_params.get("dry_run", "") in ("1", "true")
         if is_browser:

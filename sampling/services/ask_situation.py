@@ -175,6 +175,8 @@ class Moment:
             segment=segment,
             is_labelled=is_truth and subject.known is not None and subject.known.is_labelled,
             label_share=self.setting.label_shares.get(segment, 0.0) if self.setting.label_shares and segment else None,
+            # Those of the first are in the situation.
+            rates=None if segment == self.segments[0] else self.setting.rates.of(segment),
         )
 
     def _epsilon_needed(self, question: LiveQuestion | None) -> float | None:

@@ -13,10 +13,11 @@ from labeling.redis_client import redis_client
 from labeling.services import ask_events
 from labeling.services.ask_events import Event, EventKind
 from sampling.asking import deciding, draws
-from sampling.asking.situation import Situation
+from sampling.asking.situation import Rates, Situation
 from sampling.models import AskDecision
-from sampling.services import ask_setting, asks
+from sampling.services import ask_policies, ask_rates, ask_replay, ask_setting, asks
 from sampling.services.ask_policies import pure
+from sampling.services.ask_rates import ResponseRates
 from sampling.services.ask_situation import Opportunity
 from tests.factories import asking as make
 from tests.factories.asking import DAY, HOUR, NOW
@@ -379,6 +380,31 @@ def test_of_a_list_at_most_one_is_asked_and_all_are_logged(project: Project) -> 
         Ask.objects.update(state="expired")
     assert Prediction.objects.count() == 3
     assert "k-1" in seen
+
+
+def test_candidates_of_a_list_count_with_the_rates_of_their_own_segments(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = ResponseRates(Rates(), {"de": Rates(answered=0.4), "fr": Rates(answered=0.1)})
+    monkeypatch.setattr(ask_rates, "response_rates", lambda *_, **__: rates)
+    make.asking(project, segment="country")
+    rows = [
+        wire.checked(
+            country,
+            payload={"text": country},
+            segments={"country": country},
+            prediction=wire.PredictionPart(model_version="m1", probabilities=[0.5, 0.5, 0.0]),
+        )
+        for country in ("de", "fr", "de2")
+    ]
+    asks.decide(project, Opportunity("o-1", rows, respondent="u", is_list=True), now=NOW)
+    terms = AskDecision.objects.get().terms["terms"]
+    assert [each["answering"] for each in terms] == pytest.approx([2.0, 0.5, 1.0])
+    replayed = ask_replay.replay(project, ask_policies.current_policy(project), since=NOW, until=NOW + HOUR)
+    logged = AskDecision.objects.get().terms["propensities"]
+    assert {each.segment: each.asks for each in replayed.coverage} == pytest.approx(
+        dict(zip(("de", "fr", "de2"), logged, strict=True))
+    )
 
 
 def test_a_decision_can_be_replayed_from_the_log_bit_for_bit(project: Project) -> None:
