@@ -39,7 +39,7 @@ class FeedbackIntake(IntakeView):
 
         Each id counts once. What a row is about may come in later: it is joined then. SageMaker's ground-truth records are
         taken as they are. A publishable key may send at most 50 rows and 64 KiB at a time, only from its origins and only
-        the kinds it allows, or what a token allows.
+        the kinds it allows, or implicit ones by a token. An answer to an ask goes to its token: `use_token_endpoint`.
         """
         return self.take_rows(request)
 

@@ -71,5 +71,6 @@ class AskOutcomeSerializer(serializers.Serializer[None]):
 
 class ShownAskSerializer(serializers.Serializer[None]):
     state = serializers.ChoiceField(choices=Ask.State.choices)
+    key = serializers.CharField(help_text="Of the item that the ask is about.")
     question = serializers.JSONField(help_text="As the widget shows it, see docs/feedback.md.")
     expires_at = serializers.DateTimeField()

@@ -1,5 +1,4 @@
 from django.conf import settings
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -106,12 +105,6 @@ class Respondent(models.Model):
     respondent_hash = models.CharField(max_length=64, help_text="Keyed hash of the app's own id, hex.")
     opted_out_until = models.DateTimeField(null=True, blank=True, help_text="“Don't ask again”, until then.")
     epsilon_spent = models.FloatField(default=0.0, help_text="Privacy budget that their private answers have used.")
-    randomised_questions = ArrayField(
-        models.PositiveBigIntegerField(),
-        default=list,
-        blank=True,
-        help_text="Private questions whose noise is drawn for good: answering again costs nothing more.",
-    )
     right_count = models.PositiveIntegerField(
         default=0, help_text="Their answers that agree with what is believed of the item."
     )

@@ -58,6 +58,8 @@ class Outcome:
 @dataclass(frozen=True)
 class ShownAsk:
     state: Ask.State
+    key: str
+    """Of the item, by which the page knows what must be quiet about a private question."""
     question: dict[str, JSONValue]
     expires_at: dt.datetime
 
@@ -77,7 +79,7 @@ def show(token: AskToken, *, locale: str, now: dt.datetime) -> ShownAsk:
         asked=_asked(ask),
         epsilon=version.epsilon,
     )
-    return ShownAsk(state, question, ask.expires_at)
+    return ShownAsk(state, ask.item_key, question, ask.expires_at)
 
 
 @transaction.atomic
@@ -129,10 +131,10 @@ def _answer(ask: sql.LockedAsk, event: Event, *, at: dt.datetime, now: dt.dateti
     if ask.state == Ask.State.DISMISSED:
         raise Conflict("This was dismissed already.", code="already_dismissed")
     version = question_catalogue.known_version(ask.question_version_id)
-    older_feedback, older_correction = None, None
+    older_feedback, older_correction, is_late = None, None, False
     if ask.state == Ask.State.ANSWERED:
         of_ask: dict[str, prepared.Value] = {"ask": ask.id, "project": ask.project_id, "client_id": client_id}
-        ((is_replay, older_feedback, older_correction),) = prepared.fetch(
+        ((is_replay, older_feedback, older_correction, *times),) = prepared.fetch(
             sql.STANDING, {**of_ask, "implicit": sorted(IMPLICIT_KINDS)}
         )
         if is_replay:
@@ -140,15 +142,32 @@ def _answer(ask: sql.LockedAsk, event: Event, *, at: dt.datetime, now: dt.dateti
         may_edit_until = _may_edit_until(ask, version)
         if may_edit_until is None or now >= may_edit_until:
             raise AlreadyAnswered("This was answered already, and the time to change it is over.")
+        is_late = _is_before(event, at, *times)
     stated = _stated(ask, event, version)
     values = _values(ask, event, version, stated, client_id=client_id, at=at, now=now)
-    values |= {"older_feedback": older_feedback, "older_correction": older_correction}
+    if is_late:
+        # What it was changed to came first, and stands.
+        values |= {"older_feedback": None, "older_correction": None, "superseded_at": now}
+    else:
+        values |= {"older_feedback": older_feedback, "older_correction": older_correction, "superseded_at": None}
     ((feedback_id, correction_id),) = prepared.fetch(sql.ANSWER, values)
     if feedback_id is None and correction_id is None:
         raise Conflict("Feedback of this id exists already.", code="already_exists")
     news.tell(news.feedback_recorded, project_id=ask.project_id)
     answered_at = ask.answered_at or at
     return Outcome(Ask.State.ANSWERED, feedback_id, _may_edit_until(ask._replace(answered_at=answered_at), version))
+
+
+def _is_before(event: Event, at: dt.datetime, occurred_at: dt.datetime | None, stated_at: dt.datetime | None) -> bool:
+    """Whether the answer was given before the one that stands. One that says no time is given as it comes in.
+
+    By the device's own clock where it told both times: what the network held up makes our corrected times too late.
+    """
+    if event.occurred_at is None:
+        return False
+    if stated_at is not None:
+        return event.occurred_at < stated_at
+    return occurred_at is not None and at < occurred_at
 
 
 def _stated(ask: sql.LockedAsk, event: Event, version: KnownVersion) -> Stated:

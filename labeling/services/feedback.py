@@ -129,13 +129,13 @@ class FeedbackRecorder(RowRecorder[FeedbackRow]):
             channel = Said.Channel.IMPORTED
         if row.token:
             ask_id, channel = self._ask_of(row.token), Said.Channel.TOKEN
+            if row.kind not in IMPLICIT_KINDS:
+                # There it is checked against the question and moves the ask, whose one outcome it is.
+                raise RowError("use_token_endpoint", "An answer to an ask goes to /api/v1/asks/{token}.")
         if self._browser_key is not None:
             prefix = self._prefix(row, ask_id, self._browser_key)
             channel = channel if row.token else Said.Channel.BROWSER
         client_id = f"{prefix}{row.key or uuid.uuid4().hex}"
-        if row.token and self._browser_key is not None and row.kind not in IMPLICIT_KINDS:
-            # A token lets say a thing once, whatever ids its holder thinks of.
-            client_id = f"ask:{ask_id}:{row.kind}"
         answer = None
         if row.kind == CORRECTION and schema is not None:
             answer = _encode(_checked_answer(row, schema))
@@ -165,7 +165,7 @@ class FeedbackRecorder(RowRecorder[FeedbackRow]):
         if row.ask_id is not None:
             raise RowError("target_not_allowed", "From a browser, an ask is named by its token.")
         if row.supersedes:
-            raise RowError("supersedes_not_allowed", "From a browser, only what was said by a token is superseded.")
+            raise RowError("supersedes_not_allowed", "From a browser, only what is said by a token is superseded.")
         return "browser:"
 
     def _store_wave(self, table: Table, wave: Sequence[_Ready], label_schema: LabelSchema | None) -> dict[int, Outcome]:

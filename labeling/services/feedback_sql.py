@@ -144,9 +144,9 @@ WITH resolved AS MATERIALIZED (
     UPDATE labeling_{table} older SET superseded_at = %(now)s
     FROM stored WHERE older.id = stored.supersedes_id AND older.superseded_at IS NULL
 ), known AS (
-    INSERT INTO labeling_respondent (project_id, respondent_hash, epsilon_spent, randomised_questions, right_count,
-        wrong_count, created_at)
-    SELECT DISTINCT %(project)s::bigint, said_by, 0, '{{}}'::bigint[], 0, 0, %(now)s::timestamptz
+    INSERT INTO labeling_respondent (project_id, respondent_hash, epsilon_spent, right_count, wrong_count,
+        created_at)
+    SELECT DISTINCT %(project)s::bigint, said_by, 0, 0, 0, %(now)s::timestamptz
     FROM resolved WHERE said_by <> '' AND problem IS NULL AND NOT kind = ANY (%(implicit)s)
         AND NOT EXISTS (SELECT FROM labeling_respondent respondent
             WHERE respondent.project_id = %(project)s AND respondent.respondent_hash = said_by)

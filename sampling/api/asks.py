@@ -11,10 +11,11 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
-from labeling import wire
+from labeling import fast_body, wire
 from labeling.access import Capability
+from labeling.api.body import small_body
 from labeling.edges import ProjectView
-from labeling.errors import InvalidInput, NotAllowed, TooLarge
+from labeling.errors import InvalidInput, NotAllowed
 from labeling.models import ApiKey
 from labeling.respondent_hash import LONGEST_RESPONDENT
 from labeling.wire import PredictionPart, Row, RowError
@@ -23,6 +24,8 @@ from sampling.services import asks
 from sampling.services.ask_situation import Opportunity
 
 MOST_CANDIDATES: Final = 50
+LONGEST_BROWSER_ID: Final = 150
+"""Of an opportunity that a page names: what keeps it apart from others comes before it."""
 
 
 class _Candidate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -49,6 +52,7 @@ class _Form(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     question: Annotated[str, Meta(max_length=64)] = ""
 
 
+_decoder: Final = msgspec.json.Decoder(_Form)
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -58,7 +62,7 @@ class AskList(ProjectView):
     @extend_schema(
         operation_id="asks_decide",
         summary="May this user be asked, now?",
-        parameters=[OpenApiParameter("dry_run", bool, description="1: decide, and neither write nor count anything.")],
+        parameters=[OpenApiParameter("dry_run", bool, description="1: decide, write no row and spend nothing.")],
         request=AskOpportunitySerializer,
         responses=AskAnswerSerializer,
     )
@@ -69,18 +73,18 @@ class AskList(ProjectView):
         the intake for a prediction that is not valid. With a publishable key only items that exist may be named, without
         payload, segments and prediction: 403 `secret_key_needed`.
         """
-        is_browser = self._is_browser
-        if is_browser and int(request.META.get("CONTENT_LENGTH") or 0) > settings.BROWSER_MAX_BODY_BYTES:
-            raise TooLarge(
-                f"A browser sends at most {settings.BROWSER_MAX_BODY_BYTES} bytes at a time.", code="body_too_large"
-            )
-        form = _read(request.data)
+        is_browser = self._browser_key is not None
+        if is_browser:
+            form = fast_body.decode(small_body(request._request, settings.BROWSER_MAX_BODY_BYTES), _decoder)
+        else:
+            form = _read(request.data)
         candidates = _candidates(form)
         is_dry_run = request.query_params.get("dry_run", "") in ("1", "true")
         if is_browser:
             _refuse_content(candidates, is_dry_run=is_dry_run)
+        name = form.opportunity_id if form.opportunity_id is not UNSET else uuid.uuid4().hex
         opportunity = Opportunity(
-            form.opportunity_id if form.opportunity_id is not UNSET else uuid.uuid4().hex,
+            self._prefix(name) + name,
             _rows(candidates),
             respondent=form.respondent,
             session=form.session,
@@ -91,12 +95,22 @@ class AskList(ProjectView):
             is_list=form.candidates is not UNSET,
         )
         answer = asks.decide(self.project, opportunity, now=timezone.now(), is_dry_run=is_dry_run)
+        answer.opportunity_id = name
         return HttpResponse(_encode(answer), content_type="application/json")
 
     @property
-    def _is_browser(self) -> bool:
-        api_key = self.caller.api_key
-        return api_key is not None and api_key.kind == ApiKey.Kind.PUBLISHABLE
+    def _browser_key(self) -> ApiKey | None:
+        key = self.caller.api_key
+        return key if key is not None and key.kind == ApiKey.Kind.PUBLISHABLE else None
+
+    def _prefix(self, name: str) -> str:
+        """What keeps the opportunities of a page's key apart, so that none can be taken beforehand that is another's."""
+        if self._browser_key is None:
+            return ""
+        if len(name) > LONGEST_BROWSER_ID:
+            message = f"From a browser, it has at most {LONGEST_BROWSER_ID} characters"
+            raise InvalidInput(f"{message}.", fields={"opportunity_id": message})
+        return f"browser:{self._browser_key.pk}:"
 
 
 def _read(data: object) -> _Form:

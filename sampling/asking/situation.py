@@ -30,6 +30,16 @@ class PastAsk(msgspec.Struct, frozen=True, omit_defaults=True, rename={"asked_ag
     is_same_session: bool = False
 
 
+class Rates(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How respondents of this kind react to asks: a Beta-Binomial prior by its means and its strength in asks."""
+
+    answered: float = 0.2
+    dismissed: float = 0.2
+    strength: float = 20.0
+    typical: float = 0.2
+    """The answer rate of the whole project, the unit in which utility counts."""
+
+
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     """A prediction that could be asked about.
 
@@ -43,6 +53,8 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
         Share of the recent labels that have this value of the policy's segment; None where it is not known.
     quota_spent
         Asks of this segment value in the budget period.
+    rates
+        Of the respondents of its segment; None where they are those of the situation.
     """
 
     informativeness: float
@@ -51,16 +63,7 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     is_labelled: bool = False
     label_share: float | None = None
     quota_spent: int = 0
-
-
-class Rates(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How respondents of this kind react to asks: a Beta-Binomial prior by its means and its strength in asks."""
-
-    answered: float = 0.2
-    dismissed: float = 0.2
-    strength: float = 20.0
-    typical: float = 0.2
-    """The answer rate of the whole project, the unit in which utility counts."""
+    rates: Rates | None = None
 
 
 class Spending(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,6 +85,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Sticky uniform number of the respondent in [0, 1); None where nobody was named.
     epsilon_needed
         What an answer to the question would add to the respondent's privacy loss; None where the question is not private.
+    rates
+        Of the first candidate's segment, and of all whose own are not given.
     spending
         None where the counters could not be read.
     """

@@ -9,7 +9,7 @@ import msgspec
 from scipy.special import betaincinv
 
 from sampling.asking.policy import Policy
-from sampling.asking.situation import Candidate, Outcome, PastAsk, Situation
+from sampling.asking.situation import Candidate, Outcome, PastAsk, Rates, Situation
 
 LOWEST_WEIGHT, HIGHEST_WEIGHT = 0.5, 3.0
 MOST_RELATIVE: Final = 2.0
@@ -81,21 +81,33 @@ def of_candidates(policy: Policy, situation: Situation, eligible: Sequence[int])
     that of somebody new, dF the fatigue that asking is expected to add, mu the price. Ratios are at most 2. Measured
     against the typical respondent, S has the scale of V whatever the app's response rate is, and so has the threshold.
     """
-    rates, history = situation.rates, situation.history
+    tired = fatigue(situation.history, half_life_seconds=policy.fatigue_half_life_seconds)
+    trusted = _relative(reliability(situation.right_count, situation.wrong_count), reliability(0, 0))
+    price = situation.spending.price if situation.spending is not None else 0.0
+    reactions: dict[Rates, tuple[float, float]] = {}
+    found = []
+    for place in eligible:
+        candidate = situation.candidates[place]
+        rates = candidate.rates or situation.rates
+        if rates not in reactions:
+            reactions[rates] = _reaction(policy, rates, situation.history, tired=tired)
+        answering, cost = reactions[rates]
+        found.append(_terms(policy, candidate, answering, trusted, cost, price))
+    return found
+
+
+def _reaction(policy: Policy, rates: Rates, history: Sequence[PastAsk], *, tired: float) -> tuple[float, float]:
+    """How much more than a typical respondent they answer, and what asking them costs in fatigue."""
     closed = [ask for ask in history if ask.outcome != "open"]
     answered, dismissed = (
         posterior_rate(rate, rates.strength, hits=sum(ask.outcome == outcome for ask in closed), trials=len(closed))
         for outcome, rate in (("answered", rates.answered), ("dismissed", rates.dismissed))
     )
     answering = _relative(answered, rates.typical)
-    trusted = _relative(reliability(situation.right_count, situation.wrong_count), reliability(0, 0))
     dismissed = min(dismissed, 1.0 - answered)
     added = 0.25 * answered + 1.0 * dismissed + 0.5 * (1.0 - answered - dismissed)
-    tired = fatigue(history, half_life_seconds=policy.fatigue_half_life_seconds)
     # Whoever is tired already is tired more by the same ask.
-    cost = policy.fatigue_weight * added * (1.0 + tired)
-    price = situation.spending.price if situation.spending is not None else 0.0
-    return [_terms(policy, situation.candidates[place], answering, trusted, cost, price) for place in eligible]
+    return answering, policy.fatigue_weight * added * (1.0 + tired)
 
 
 def _terms(policy: Policy, candidate: Candidate, answering: float, trusted: float, cost: float, price: float) -> Terms:

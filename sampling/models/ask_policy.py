@@ -31,7 +31,6 @@ class AskPolicy(models.Model):
     most_per_session = models.PositiveSmallIntegerField(default=1)
     most_per_7_days = models.PositiveSmallIntegerField(default=2)
     most_per_30_days = models.PositiveSmallIntegerField(default=6)
-    opt_out_seconds = models.PositiveIntegerField(default=180 * _DAY, help_text="How long “don't ask again” lasts.")
 
     budget_asks = models.PositiveIntegerField(
         null=True, blank=True, help_text="Never more asks than this in a period; empty: no budget."

@@ -101,7 +101,6 @@ _GROUPS: Final = {
         "most_per_session",
         "most_per_7_days",
         "most_per_30_days",
-        "opt_out_seconds",
     ],
     "Budget": ["budget_asks", "budget_period_seconds", "segment", "segment_quotas", "segment_targets"],
     "What an ask must be worth": [
@@ -153,7 +152,6 @@ class AskPolicyForm(forms.Form):
     cooldown_dismissed_seconds = SpanField(label="Pause after a dismissal")
     cooldown_answered_seconds = SpanField(label="Pause after an answer")
     question_cooldown_seconds = SpanField(label="Pause of the same question")
-    opt_out_seconds = SpanField(label="“Don't ask again” lasts", most_seconds=10 * ask_policies.LONGEST_SECONDS)
     budget_period_seconds = SpanField(label="Per", help_text="The budget is spent evenly over it.")
     segment_quotas = QuotasField(
         required=False, label="Most asks by its values", help_text="In a period; a line each, as “de = 100”."

@@ -32,7 +32,6 @@ class AskPolicyChanges(TypedDict, total=False):
     most_per_session: int
     most_per_7_days: int
     most_per_30_days: int
-    opt_out_seconds: int
     budget_asks: int | None
     budget_period_seconds: int
     segment: str
@@ -61,7 +60,6 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "most_per_session": (0, MOST_PER_RESPONDENT),
     "most_per_7_days": (0, MOST_PER_RESPONDENT),
     "most_per_30_days": (0, MOST_PER_RESPONDENT),
-    "opt_out_seconds": (0, 10 * LONGEST_SECONDS),
     "budget_period_seconds": (3_600, LONGEST_SECONDS),
     "threshold": (-10.0, 10.0),
     "temperature": (0.001, 100.0),

@@ -80,8 +80,10 @@ class _Row:
     logged_chance: float | None
     is_ask: bool
     outcome: str
-    answered_rate: float
-    dismissed_rate: float
+    segments: tuple[str, ...]
+    """Of the eligible candidates, as the rates are."""
+    answered_rates: tuple[float, ...]
+    dismissed_rates: tuple[float, ...]
 
 
 def replay(
@@ -122,7 +124,8 @@ def _seen_by(policy: Policy, row: dict[str, Any]) -> _Row:
         eligible = checked.eligible
         utilities = tuple(each.utility for each in utility.of_candidates(unlimited, situation, eligible))
     asked_place = _place(situation, row["item__key"]) if row["is_ask"] else None
-    rates = situation.rates
+    candidates = [situation.candidates[place] for place in eligible]
+    rates = [each.rates or situation.rates for each in candidates]
     return _Row(
         weight=float(row["log_weight"]),
         segment=str(row["segment"]),
@@ -132,8 +135,9 @@ def _seen_by(policy: Policy, row: dict[str, Any]) -> _Row:
         logged_chance=row["propensity"],
         is_ask=bool(row["is_ask"]),
         outcome=str(row["ask__state"] or ""),
-        answered_rate=rates.answered,
-        dismissed_rate=rates.dismissed,
+        segments=tuple(each.segment for each in candidates),
+        answered_rates=tuple(each.answered for each in rates),
+        dismissed_rates=tuple(each.dismissed for each in rates),
     )
 
 
@@ -191,9 +195,9 @@ def _estimated(
         logged_asks=float(sum(row.weight for row in rows if row.is_ask)),
         logged_answers=float(sum(row.weight for row in rows if row.outcome == Ask.State.ANSWERED)),
         asks=_interval(weights * totals, weights, spread=weights**2 * totals * (1.0 - totals)),
-        answers=_outcome(rows, weights, totals, ratios, Ask.State.ANSWERED),
-        dismissals=_outcome(rows, weights, totals, ratios, Ask.State.DISMISSED),
-        coverage=list(_coverage(rows, totals)),
+        answers=_outcome(rows, weights, chances, ratios, Ask.State.ANSWERED),
+        dismissals=_outcome(rows, weights, chances, ratios, Ask.State.DISMISSED),
+        coverage=list(_coverage(rows, chances)),
         reasons=_reasons(rows),
         price=price,
         effective_asks=effective_sample_size(weights * ratios) if len(rows) else 0.0,
@@ -204,19 +208,24 @@ def _estimated(
 def _outcome(
     rows: Sequence[_Row],
     weights: NDArray[np.float64],
-    totals: NDArray[np.float64],
+    chances: Sequence[Sequence[float]],
     ratios: NDArray[np.float64],
     outcome: str,
 ) -> Interval:
     """Doubly robust: the expected rate everywhere, corrected where somebody was asked by how far off it was.
 
-    sum_i w_i [ p'_i r_i + 1{asked} (p'_i / p_i) (y_i - r_i) ], which is unbiased for the supported part whatever r is.
+    sum_i w_i [ sum_j p'_ij r_ij + 1{asked} (p'_i / p_i) (y_i - r_i) ], which is unbiased for the supported part whatever r is.
     """
-    rates = np.array(
-        [row.answered_rate if outcome == Ask.State.ANSWERED else row.dismissed_rate for row in rows], dtype=np.float64
+    rates = [row.answered_rates if outcome == Ask.State.ANSWERED else row.dismissed_rates for row in rows]
+    expected = np.array(
+        [sum(chance * rate for chance, rate in zip(*each, strict=True)) for each in zip(chances, rates, strict=True)],
+        dtype=np.float64,
+    )
+    of_asked = np.array(
+        [0.0 if row.about is None else each[row.about] for row, each in zip(rows, rates, strict=True)], dtype=np.float64
     )
     happened = np.array([row.outcome == outcome for row in rows], dtype=np.float64)
-    return _interval(weights * (totals * rates + ratios * (happened - rates)), weights)
+    return _interval(weights * (expected + ratios * (happened - of_asked)), weights)
 
 
 def _interval(
@@ -236,14 +245,19 @@ def _interval(
     return Interval(total, max(total - half, 0.0), total + half)
 
 
-def _coverage(rows: Sequence[_Row], totals: NDArray[np.float64]) -> Iterator[SegmentCoverage]:
-    for segment in sorted({row.segment for row in rows}):
-        inside = [(row, total) for row, total in zip(rows, totals.tolist(), strict=True) if row.segment == segment]
+def _coverage(rows: Sequence[_Row], chances: Sequence[Sequence[float]]) -> Iterator[SegmentCoverage]:
+    """Of a list, expected asks count where the candidates belong, and the opportunity where the log has it."""
+    asks: Counter[str] = Counter()
+    for row, each in zip(rows, chances, strict=True):
+        for segment, chance in zip(row.segments, each, strict=True):
+            asks[segment] += row.weight * chance  # type: ignore[assignment]  # weights are numbers, if not whole ones
+    for segment in sorted({row.segment for row in rows} | asks.keys()):
+        inside = [row for row in rows if row.segment == segment]
         yield SegmentCoverage(
             segment,
-            opportunities=sum(row.weight for row, _ in inside),
-            asks=sum(row.weight * total for row, total in inside),
-            logged_asks=sum(row.weight for row, _ in inside if row.is_ask),
+            opportunities=sum(row.weight for row in inside),
+            asks=float(asks[segment]),
+            logged_asks=sum(row.weight for row in inside if row.is_ask),
         )
 
 

@@ -28,8 +28,8 @@ _UNKNOWN_VALUE: Final = 0.5
 class Opportunity:
     """A moment at which an app could ask. `rows` are one item, or several in the order in which they are shown.
 
-    Without a respondent the session stands for them: clocks and caps then hold within the session. With neither, only the
-    budget holds.
+    Without a respondent the session stands for them: clocks and caps then hold within the session, and no private question
+    is put. With neither, only the budget holds.
     """
 
     opportunity_id: str
@@ -175,15 +175,17 @@ class Moment:
             segment=segment,
             is_labelled=is_truth and subject.known is not None and subject.known.is_labelled,
             label_share=self.setting.label_shares.get(segment, 0.0) if self.setting.label_shares and segment else None,
+            # Those of the first are in the situation.
+            rates=None if segment == self.segments[0] else self.setting.rates.of(segment),
         )
 
     def _epsilon_needed(self, question: LiveQuestion | None) -> float | None:
         if question is None or question.epsilon is None:
             return None
-        if not self.respondent_hash:
-            return float("inf")  # nobody's budget can be charged
-        # Noise that was drawn once is used again and costs nothing more.
-        return 0.0 if question.question_id in self.state.randomised_questions else question.epsilon
+        if not self.opportunity.respondent:
+            # Nobody's budget can be charged: a session ends, and the cap is for a lifetime.
+            return float("inf")
+        return question.epsilon
 
     def _past(self, ask: Asked, question: LiveQuestion | None) -> PastAsk:
         now = self.now.timestamp()

@@ -18,8 +18,8 @@ MOST_PAST_ASKS: Final = 200
 _LABELLED_STATES: Final = frozenset({PoolEntry.State.QUEUED, PoolEntry.State.ANSWERED, PoolEntry.State.UNUSABLE})
 
 _READ_ITEMS: Final = """
-SELECT decision.id, items.found, respondent.opted_out_until, respondent.epsilon_spent, respondent.randomised_questions,
-    respondent.right_count, respondent.wrong_count, asks.found
+SELECT decision.id, items.found, respondent.opted_out_until, respondent.epsilon_spent, respondent.right_count,
+    respondent.wrong_count, asks.found
 FROM (VALUES (1)) AS one (row_number)
     LEFT JOIN sampling_askdecision decision
         ON decision.project_id = %(project)s AND decision.opportunity_id = %(opportunity)s
@@ -117,9 +117,8 @@ WITH given AS MATERIALIZED (
 SELECT (SELECT id FROM decided), {ask_id}, (SELECT prediction_id FROM subject), (SELECT count(*) FROM known)"""
 
 _ASK: Final = """, met AS (
-    INSERT INTO labeling_respondent (project_id, respondent_hash, epsilon_spent, randomised_questions, right_count,
-        wrong_count, created_at)
-    SELECT %(project)s, %(respondent)s, 0, '{}', 0, 0, %(now)s WHERE %(respondent)s <> ''
+    INSERT INTO labeling_respondent (project_id, respondent_hash, epsilon_spent, right_count, wrong_count, created_at)
+    SELECT %(project)s, %(respondent)s, 0, 0, 0, %(now)s WHERE %(respondent)s <> ''
     ON CONFLICT (project_id, respondent_hash) DO NOTHING
 ), asked AS (
     INSERT INTO labeling_ask (project_id, opportunity_id, question_version_id, item_id, prediction_id, model_version_id,
@@ -172,7 +171,6 @@ class State:
     items: dict[str, KnownItem]
     opted_out_until: dt.datetime | None = None
     epsilon_spent: float = 0.0
-    randomised_questions: Sequence[int] = ()
     right_count: int = 0
     wrong_count: int = 0
     history: tuple[Asked, ...] = ()
@@ -261,13 +259,12 @@ def read(
         found = prepared.fetch(_READ_ONE, {**values, "key": keys[0]})
     else:
         found = prepared.fetch(_READ, {**values, "keys": list(keys)})
-    ((decision_id, items, opted_out, epsilon, randomised, right, wrong, asks),) = found
+    ((decision_id, items, opted_out, epsilon, right, wrong, asks),) = found
     return State(
         decision_id,
         {key: _known(*columns) for key, *columns in items or _nothing},
         opted_out,
         epsilon or 0.0,
-        randomised or (),
         right or 0,
         wrong or 0,
         tuple(Asked(*columns) for columns in asks or _nothing),

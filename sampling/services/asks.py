@@ -66,7 +66,7 @@ class _Raced(Exception):
 def decide(project: Project, opportunity: Opportunity, *, now: dt.datetime, is_dry_run: bool = False) -> Answer:
     """Decide whether to ask, and log it with the items and predictions that came along.
 
-    Idempotent by `opportunity_id`: a decision that is in the log is given again. Locks the respondent and, shared, the
+    Idempotent by `opportunity_id`: a decision that is in the log is given again, its token only to the same respondent. Locks the respondent and, shared, the
     project's counters, only if the draw says yes. With Redis down the answer is no, "degraded"; all else is logged.
 
     Raises InvalidInput with the code of the intake for an item or prediction that is not valid, `unknown_item`,
@@ -125,7 +125,13 @@ class _Deciding:
     def run(self, *, is_dry_run: bool) -> Answer:
         state = self._read()
         if state.decision_id is not None:
-            return replayed(self.setting, state.decision_id, locale=self.opportunity.locale, now=self.now)
+            return replayed(
+                self.setting,
+                state.decision_id,
+                respondent=self.respondent_hash,
+                locale=self.opportunity.locale,
+                now=self.now,
+            )
         moment = self._moment(state)
         situation, decision = self._decide(moment)
         if is_dry_run:
@@ -328,8 +334,12 @@ class _Deciding:
         return answer
 
 
-def replayed(setting: Setting, decision_id: int, *, locale: str, now: dt.datetime) -> Answer:
-    """The answer that a logged decision gives again. An ask that is over is not to be shown any more: then `ask` is False."""
+def replayed(setting: Setting, decision_id: int, *, respondent: str, locale: str, now: dt.datetime) -> Answer:
+    """The answer that a logged decision gives again. An ask that is over is not to be shown any more: then `ask` is False.
+
+    Only the respondent (a hash) whom it was about is told what was asked: to whoever else names the opportunity the answer
+    is no, without a word of the item and without a token.
+    """
     decision = AskDecision.objects.select_related("policy", "ask", "item", "question_version__question").get(
         pk=decision_id
     )
@@ -338,12 +348,13 @@ def replayed(setting: Setting, decision_id: int, *, locale: str, now: dt.datetim
         ask=False,
         reason=decision.reason,
         opportunity_id=decision.opportunity_id,
-        key=decision.item.key if decision.item else None,
-        prediction_id=decision.prediction_id,
-        ask_id=decision.ask_id,
         propensity=decision.propensity,
         policy_version=decision.policy.version,
     )
+    if decision.respondent_hash != respondent:
+        return answer
+    answer.key = decision.item.key if decision.item else None
+    answer.prediction_id, answer.ask_id = decision.prediction_id, decision.ask_id
     is_open = ask is not None and ask.state in (Ask.State.OFFERED, Ask.State.SHOWN) and ask.expires_at > now
     if ask is None or version is None or not is_open:
         return answer

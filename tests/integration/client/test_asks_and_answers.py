@@ -52,7 +52,7 @@ def test_a_user_is_asked_and_answers(client: Client, asking_pets: Project) -> No
     assert Item.objects.get().segments == {"plan": "pro"}
     assert decision.propensity == pytest.approx(ask.propensity)
 
-    assert client.feedback("correction", {"choice": "dog"}, token=decision.token, respondent="user-1") is not None
+    assert client.feedback("correction", {"choice": "dog"}, ask_id=decision.ask_id, respondent="user-1") is not None
     assert client.flush(30.0)
     assert client.stats.failed == 0
     correction = Correction.objects.get()

@@ -111,6 +111,44 @@ def test_an_answer_is_changed_within_the_window_and_the_old_one_kept(client: API
     assert second["may_edit_until"] == first["may_edit_until"]
 
 
+@pytest.mark.parametrize("order", [("up", "down"), ("down", "up")])
+@pytest.mark.parametrize("sends_clock", [True, False])
+def test_of_answers_out_of_order_the_one_given_last_stands(
+    client: APIClient, project: Project, order: tuple[str, str], sends_clock: bool
+) -> None:
+    """By the clock of the device, which knows better than the network. Up was changed to down."""
+    now = timezone.now()
+    ask = asks.ask(project, "correction", now=now - dt.timedelta(hours=1))
+    given = {"up": now - dt.timedelta(seconds=9), "down": now - dt.timedelta(seconds=8)}
+    answers = {"up": {"is_right": True}, "down": {"is_right": False, "correction": {"choice": "cat"}}}
+    for thumb in order:
+        # As beacons that are sent at once and held up for different times.
+        sent = {"sent_at": now.isoformat()} if sends_clock else {}
+        at = given[thumb].isoformat()
+        told = tell(client, ask, "answered", answer=answers[thumb], id=thumb, occurred_at=at, **sent)
+        assert told.status_code == 200
+    assert {said.value: said.stands for said in Feedback.objects.all()} == {"up": False, "down": True}
+    assert {stated.answer["choice"]: stated.stands for stated in Correction.objects.all()} == {
+        "dog": False,
+        "cat": True,
+    }
+    again = tell(client, ask, "answered", answer=answers["up"], id="up", occurred_at=given["up"].isoformat())
+    assert again.status_code == 200
+    assert Feedback.objects.get(superseded_at=None).value == "down"
+
+
+def test_an_answer_that_is_held_up_for_longer_than_it_took_to_change_does_not_win(
+    client: APIClient, project: Project
+) -> None:
+    now = timezone.now()
+    ask = asks.ask(project, now=now - dt.timedelta(hours=1))
+    newer = {"occurred_at": now.isoformat(), "sent_at": now.isoformat()}
+    tell(client, ask, "answered", answer={"thumb": "down"}, **newer)
+    older = now - dt.timedelta(milliseconds=1)  # less than a request takes
+    tell(client, ask, "answered", answer={"thumb": "up"}, occurred_at=older.isoformat(), sent_at=older.isoformat())
+    assert Feedback.objects.get(superseded_at=None).value == "down"
+
+
 def test_the_same_id_again_changes_nothing(client: APIClient, project: Project) -> None:
     ask = asks.ask(project)
     first = tell(client, ask, "answered", answer={"thumb": "up"}, id="c-1")
@@ -287,7 +325,7 @@ def test_nothing_happens_before_it_was_asked_or_after_now(client: APIClient, pro
 # -- private questions ------------------------------------------------------------------------------------------------
 
 
-def test_a_private_answer_is_charged_once_for_its_question(client: APIClient, project: Project) -> None:
+def test_every_private_answer_is_charged_and_tells_nothing_beside(client: APIClient, project: Project) -> None:
     version = asks.question(project, "thumbs", key="private", epsilon=1.0)
     for number in range(2):
         ask = asks.ask(project, version=version, opportunity=f"p-{number}")
@@ -295,12 +333,15 @@ def test_a_private_answer_is_charged_once_for_its_question(client: APIClient, pr
         assert told.status_code == 200
         assert told.json()["may_edit_until"] is None
     respondent = Respondent.objects.get()
-    assert (respondent.epsilon_spent, respondent.randomised_questions) == (1.0, [version.pk])
+    assert respondent.epsilon_spent == 2.0
     assert {(said.epsilon, str(said.context)) for said in Feedback.objects.all()} == {(1.0, "{}")}
-    other = asks.question(project, "thumbs", key="other", epsilon=1.0)
-    tell(client, asks.ask(project, version=other), "answered", answer={"thumb": "up"}, randomised=KRR)
-    respondent.refresh_from_db()
-    assert (respondent.epsilon_spent, respondent.randomised_questions) == (2.0, [version.pk, other.pk])
+
+
+def test_a_private_answer_that_comes_twice_is_charged_once(client: APIClient, project: Project) -> None:
+    ask = asks.ask(project, version=asks.question(project, "thumbs", key="private", epsilon=1.0))
+    for _ in range(2):
+        assert tell(client, ask, "answered", answer={"thumb": "up"}, randomised=KRR, id="c-1").status_code == 200
+    assert Respondent.objects.get().epsilon_spent == 1.0
 
 
 @pytest.mark.parametrize(
@@ -389,6 +430,7 @@ def test_the_ask_is_shown_in_the_respondents_language(client: APIClient, project
     assert shown["Cache-Control"] == "no-store"
     assert shown.json()["state"] == "offered"
     assert dt.datetime.fromisoformat(shown.json()["expires_at"]) == ask.expires_at
+    assert shown.json()["key"] == "a"
     question = shown.json()["question"]
     assert (question["text"], question["locale"], question["key"]) == ("War das hilfreich?", "de", "thumbs")
     assert question["prediction"] == {"answer": {"choice": "dog"}, "text": "dog"}

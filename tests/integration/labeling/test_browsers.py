@@ -115,26 +115,25 @@ def test_a_browser_takes_no_id_of_a_server(key: str, app_client: APIClient) -> N
     assert answer.json()["created"] == 1
 
 
-def test_a_token_lets_say_a_thing_once(key: str, project: Project) -> None:
+def test_a_token_lets_say_what_was_done_and_not_what_is_answered(key: str, project: Project) -> None:
     ask = asks.ask(project)
     token = ask_keys.token_for(ask)
     rows = [
         {"id": "f-1", "kind": "thumb", "value": "up", "token": token},
-        {"id": "f-2", "kind": "thumb", "value": "down", "token": token},
         {"id": "f-3", "kind": "copy", "token": token},
         {"id": "f-4", "kind": "copy", "token": token},
     ]
-    for row in rows:
-        send(key, row)
+    refused = [code for row in rows for _, _, code in failures(send(key, row))]
+    assert refused == ["use_token_endpoint"]
     kept = Feedback.objects.order_by("client_id").values_list("kind", "value", "ask_id")
-    assert sorted(kept, key=str) == [("copy", None, ask.pk), ("copy", None, ask.pk), ("thumb", "up", ask.pk)]
+    assert sorted(kept, key=str) == [("copy", None, ask.pk), ("copy", None, ask.pk)]
 
 
 def test_a_forged_or_expired_token_lets_say_nothing(key: str, project: Project) -> None:
     old = asks.ask(project, now=timezone.now() - dt.timedelta(days=3))
     theirs = asks.ask(other_project(), opportunity="x")
     tokens = [ask_keys.token_for(old), ask_keys.token_for(theirs), ask_keys.token_for(asks.ask(project))[:-2] + "zz"]
-    rows = [{"id": f"t-{n}", "kind": "thumb", "value": "up", "token": token} for n, token in enumerate(tokens)]
+    rows = [{"id": f"t-{n}", "kind": "copy", "token": token} for n, token in enumerate(tokens)]
     answer = send(key, rows)
     assert [failed[2] for failed in failures(answer)] == ["expired_token", "invalid_token", "invalid_token"]
     assert not Feedback.objects.exists()

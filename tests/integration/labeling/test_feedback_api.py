@@ -203,7 +203,11 @@ def test_every_target_finds_its_item_and_prediction(app_client: APIClient, item:
         {"request_id": "r-a"},
         {"key": "a", "model_version": "m1"},
     ]
-    answer = send(app_client, [row(number, **target) for number, target in enumerate(targets)])
+    kinds = ["copy" if "token" in target else "thumb" for target in targets]
+    values = [None if kind == "copy" else "up" for kind in kinds]
+    answer = send(
+        app_client, [row(number, kinds[number], values[number], **target) for number, target in enumerate(targets)]
+    )
     assert counts(answer) == {"received": 5, "created": 5}
     kept = list(Feedback.objects.order_by("client_id"))
     assert {(said.item_id, said.prediction_id) for said in kept} == {(item.pk, prediction.pk)}
@@ -242,13 +246,30 @@ def test_targets_of_another_project_are_not_found(app_client: APIClient, project
     rows = [
         row(1, ask_id=ask.pk),
         row(2, prediction_id=Prediction.objects.get(item=theirs).pk),
-        row(3, token=ask_keys.token_for(ask)),
+        row(3, "copy", None, token=ask_keys.token_for(ask)),
         row(4, request_id="r-a"),
         row(5, key="a"),
     ]
     answer = send(app_client, rows)
     assert [code for _, _, code in failures(answer)] == ["unknown_ask", "unknown_prediction", "invalid_token"]
     assert [(said.item_id, said.is_waiting) for said in Feedback.objects.all()] == [(None, True), (None, True)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("thumb", "up"), ("rating", 3), ("text", "x"), ("correction", {"choice": "cat"})]
+)
+def test_an_answer_goes_to_the_address_of_its_token(
+    app_client: APIClient, project: Project, kind: str, value: Any
+) -> None:
+    """There it is checked against the question, and the ask has one outcome."""
+    ask = asks.ask(project)
+    token = ask_keys.token_for(ask)
+    answer = send(app_client, [row(1, kind, value, token=token), row(2, "dwell", 3, token=token)])
+    assert [code for _, _, code in failures(answer)] == ["use_token_endpoint"]
+    assert Feedback.objects.get().kind == "dwell"
+    assert not Correction.objects.exists()
+    ask.refresh_from_db()
+    assert ask.state == "offered"
 
 
 def test_private_asks_take_nothing_but_their_answer(app_client: APIClient, project: Project) -> None:

@@ -10,11 +10,14 @@ from labeling import ask_tokens, wire
 from labeling.errors import InvalidInput
 from labeling.models import Ask, Item, PoolEntry, Prediction, Project, Question, Respondent
 from labeling.redis_client import redis_client
+from labeling.services import ask_events
+from labeling.services.ask_events import Event, EventKind
 from sampling.asking import deciding, draws
-from sampling.asking.situation import Situation
+from sampling.asking.situation import Rates, Situation
 from sampling.models import AskDecision
-from sampling.services import ask_setting, asks
+from sampling.services import ask_policies, ask_rates, ask_replay, ask_setting, asks
 from sampling.services.ask_policies import pure
+from sampling.services.ask_rates import ResponseRates
 from sampling.services.ask_situation import Opportunity
 from tests.factories import asking as make
 from tests.factories.asking import DAY, HOUR, NOW
@@ -82,7 +85,7 @@ def test_a_no_takes_three_statements_and_a_replay_no_more(project: Project) -> N
 def test_the_same_opportunity_gives_the_same_decision_once(project: Project) -> None:
     make.asking(project)
     first = make.decide(project, "o-1")
-    again = make.decide(project, "o-1", now=NOW + HOUR, respondent="somebody else", key="another")
+    again = make.decide(project, "o-1", now=NOW + HOUR, key="another")
     assert (again.ask, again.ask_id, again.reason, again.propensity) == (
         True,
         first.ask_id,
@@ -92,6 +95,20 @@ def test_the_same_opportunity_gives_the_same_decision_once(project: Project) -> 
     assert again.question == first.question
     assert again.token
     assert (AskDecision.objects.count(), Ask.objects.count(), Item.objects.count()) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("other", [{"respondent": "somebody else"}, {"respondent": ""}, {"session": "s"}])
+def test_nobody_gets_the_token_of_somebody_else_by_naming_their_opportunity(
+    project: Project, other: dict[str, Any]
+) -> None:
+    make.asking(project)
+    mine = {"respondent": ""} if "session" in other else {}
+    assert make.decide(project, "o-1", **mine).token
+    theirs = make.decide(project, "o-1", **{**mine, **other})
+    assert (theirs.ask, theirs.reason, theirs.token, theirs.question) == (False, "selected", None, None)
+    assert (theirs.ask_id, theirs.key, theirs.prediction_id) == (None, None, None)
+    assert make.decide(project, "o-1", **mine).token
+    assert (AskDecision.objects.count(), Ask.objects.count()) == (1, 1)
 
 
 def test_an_ask_that_is_over_is_not_shown_again(project: Project) -> None:
@@ -285,16 +302,39 @@ def test_counters_of_another_run_of_redis_do_not_count(project: Project) -> None
     assert redis_client().hget(key, "spent") == b"2"
 
 
-def test_private_answers_stop_at_the_privacy_budget(project: Project) -> None:
-    make.asking(project, privacy_cap=1.5)
+def private_question(project: Project) -> None:
     Question.objects.all().delete()
-    version = make.question(project, "mood", "thumbs", definition={"text": {"en": "Good?"}}, epsilon=1.0)
-    make.decide(project, "o-1", respondent="u")
-    Respondent.objects.update(epsilon_spent=1.0)
-    assert make.decide(project, "o-2", respondent="u", now=NOW + 30 * DAY).reason == "privacy_budget"
-    Respondent.objects.update(randomised_questions=[version.question_id])
-    assert make.decide(project, "o-3", respondent="u", now=NOW + 60 * DAY).ask
-    assert make.decide(project, "o-4", respondent="").reason == "privacy_budget"
+    make.question(project, "mood", "thumbs", definition={"text": {"en": "Good?"}}, epsilon=1.0)
+
+
+def answer_privately(project: Project, asked: asks.Answer, *, at: dt.datetime) -> None:
+    assert asked.token is not None
+    token = ask_tokens.read(asked.token, keys=[ask_setting.of(project).token_key], now=at.timestamp())
+    report = {"mechanism": "krr", "epsilon": 1.0, "k": 2}
+    ask_events.record(token, Event(EventKind.ANSWERED, {"thumb": "up"}, report), now=at)
+
+
+def test_every_private_answer_is_charged_until_the_privacy_budget_is_spent(project: Project) -> None:
+    """Whether the noise is that of the answer before, only the device knows: a second device draws anew."""
+    make.asking(project, privacy_cap=2.5)
+    private_question(project)
+    for number in range(2):
+        at = NOW + number * 40 * DAY
+        asked = make.decide(project, f"o-{number}", respondent="u", now=at)
+        assert asked.ask
+        answer_privately(project, asked, at=at + HOUR)
+        assert Respondent.objects.get().epsilon_spent == number + 1.0
+    assert make.decide(project, "o-2", respondent="u", now=NOW + 80 * DAY).reason == "privacy_budget"
+    assert make.decide(project, "o-3", respondent="v", now=NOW + 80 * DAY).ask
+
+
+def test_a_private_question_is_put_to_nobody_who_is_not_named(project: Project) -> None:
+    """A session ends, and with it a cap that is meant for a lifetime."""
+    make.asking(project, privacy_cap=1.5)
+    private_question(project)
+    assert make.decide(project, "o-1", respondent="").reason == "privacy_budget"
+    assert make.decide(project, "o-2", respondent="", session="s").reason == "privacy_budget"
+    assert make.decide(project, "o-3", respondent="u", session="s").ask
 
 
 def test_part_of_the_noes_is_logged_with_its_weight_and_all_predictions(project: Project) -> None:
@@ -340,6 +380,31 @@ def test_of_a_list_at_most_one_is_asked_and_all_are_logged(project: Project) -> 
         Ask.objects.update(state="expired")
     assert Prediction.objects.count() == 3
     assert "k-1" in seen
+
+
+def test_candidates_of_a_list_count_with_the_rates_of_their_own_segments(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = ResponseRates(Rates(), {"de": Rates(answered=0.4), "fr": Rates(answered=0.1)})
+    monkeypatch.setattr(ask_rates, "response_rates", lambda *_, **__: rates)
+    make.asking(project, segment="country")
+    rows = [
+        wire.checked(
+            country,
+            payload={"text": country},
+            segments={"country": country},
+            prediction=wire.PredictionPart(model_version="m1", probabilities=[0.5, 0.5, 0.0]),
+        )
+        for country in ("de", "fr", "de2")
+    ]
+    asks.decide(project, Opportunity("o-1", rows, respondent="u", is_list=True), now=NOW)
+    terms = AskDecision.objects.get().terms["terms"]
+    assert [each["answering"] for each in terms] == pytest.approx([2.0, 0.5, 1.0])
+    replayed = ask_replay.replay(project, ask_policies.current_policy(project), since=NOW, until=NOW + HOUR)
+    logged = AskDecision.objects.get().terms["propensities"]
+    assert {each.segment: each.asks for each in replayed.coverage} == pytest.approx(
+        dict(zip(("de", "fr", "de2"), logged, strict=True))
+    )
 
 
 def test_a_decision_can_be_replayed_from_the_log_bit_for_bit(project: Project) -> None:

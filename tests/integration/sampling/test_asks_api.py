@@ -1,5 +1,7 @@
 """POST /asks and the ask policies over HTTP: who may say what, and how it is refused."""
 
+import io
+import json
 from typing import Any
 
 import pytest
@@ -127,6 +129,43 @@ def test_a_browser_may_ask_about_items_that_exist_and_say_nothing_else(app_clien
     assert ask(client, payload=..., prediction=...).json()["ask"]
 
 
+def test_browsers_and_servers_do_not_take_each_others_opportunities(app_client: APIClient, asking: Project) -> None:
+    ask(app_client, opportunity_id="o-0", consent=False)
+    in_page = {"payload": ..., "prediction": ..., "respondent": "user-2"}
+    first, again = (ask(browser(asking), opportunity_id="o-1", **in_page).json() for _ in range(2))
+    assert (first["ask"], first["opportunity_id"]) == (True, "o-1")
+    # Each call of `browser` makes a key of its own, and what one page names another cannot.
+    assert again["reason"] == "concurrent"
+    served = ask(app_client, opportunity_id="o-1", key="t-2").json()
+    assert (served["ask"], served["key"], served["opportunity_id"]) == (True, "t-2", "o-1")
+    assert Ask.objects.count() == 2
+
+
+def test_a_browser_repeats_its_own_decision(app_client: APIClient, asking: Project) -> None:
+    ask(app_client, opportunity_id="o-0", consent=False)
+    client = browser(asking)
+    first, again = (ask(client, payload=..., prediction=...).json() for _ in range(2))
+    assert (again["ask"], again["ask_id"], again["opportunity_id"]) == (True, first["ask_id"], "o-1")
+    theirs = ask(client, payload=..., prediction=..., respondent="user-2").json()
+    assert (theirs["ask"], theirs["token"], theirs["opportunity_id"]) == (False, None, "o-1")
+
+
+def test_a_browser_names_opportunities_by_at_most_150_characters(app_client: APIClient, asking: Project) -> None:
+    ask(app_client, opportunity_id="o-0", consent=False)
+    answer = ask(browser(asking), payload=..., prediction=..., opportunity_id="o" * 151)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+    assert ask(browser(asking), payload=..., prediction=..., opportunity_id="o" * 150).json()["ask"]
+
+
+@pytest.mark.parametrize("announces", [True, False])
+def test_a_browser_sends_at_most_64_kib_whether_it_announces_them_or_not(asking: Project, announces: bool) -> None:
+    body = json.dumps({"key": "t-1", "question": "x" * 70_000}).encode()
+    chunked = {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    answer = browser(asking).post(URL, body, content_type="application/json", **({} if announces else chunked))
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert browser(asking).post(URL, b"{", content_type="application/json").json()["code"] == "invalid_json"
+
+
 def test_a_browser_of_another_origin_may_not_ask(asking: Project) -> None:
     client = browser(asking, origin="https://evil.example")
     answer = ask(client, payload=..., prediction=...)
@@ -160,6 +199,11 @@ def test_a_policy_changes_by_version(app_client: APIClient, project: Project, ow
     assert owner_client.post(POLICIES, {"threshold": 0.4}, format="json").json()["version"] == 2
     assert owner_client.post(POLICIES, {"budget_asks": None}, format="json").json()["budget_asks"] is None
     assert [each["version"] for each in app_client.get(POLICIES).json()["results"]] == [3, 2, 1]
+
+
+def test_a_policy_says_nothing_that_has_no_effect(app_client: APIClient, project: Project) -> None:
+    """How long an opt-out lasts is for the installation to say: people choose it whatever version is in force."""
+    assert "opt_out_seconds" not in app_client.get(POLICIES).json()["results"][0]
 
 
 @pytest.mark.parametrize(
