@@ -133,6 +133,8 @@ class FeedbackRecorder(RowRecorder[FeedbackRow]):
             prefix = self._prefix(row, ask_id, self._browser_key)
             channel = channel if row.token else Said.Channel.BROWSER
         client_id = f"{prefix}{row.key or uuid.uuid4().hex}"
+        if client_id.startswith(Said.ANSWERS):
+            raise RowError("invalid_id", f"Ids that begin with {Said.ANSWERS!r} are those of answers to asks.")
         if row.token and self._browser_key is not None and row.kind not in IMPLICIT_KINDS:
             # A token lets say a thing once, whatever ids its holder thinks of.
             client_id = f"ask:{ask_id}:{row.kind}"

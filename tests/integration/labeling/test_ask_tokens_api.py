@@ -10,6 +10,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from labeling.models import Ask, Correction, Feedback, Project, Respondent
+from labeling.services import ask_keys
 from tests.factories import asks
 from tests.factories.asks import KRR, PAGE, tell
 from tests.factories.labeling import other_project
@@ -109,6 +110,18 @@ def test_an_answer_is_changed_within_the_window_and_the_old_one_kept(client: API
     assert older.superseded_at is not None
     assert (newer.supersedes_id, newer.stands, newer.value) == (older.pk, True, "down")
     assert second["may_edit_until"] == first["may_edit_until"]
+
+
+def test_an_answer_given_anew_supersedes_the_answer_and_not_what_else_was_said_of_the_ask(
+    client: APIClient, app_client: APIClient, project: Project
+) -> None:
+    ask = asks.ask(project)
+    tell(client, ask, "answered", answer={"thumb": "up"}, id="c-1")
+    opinion = {"id": "f-1", "kind": "text", "value": "Hm", "token": ask_keys.token_for(ask)}
+    assert app_client.post("/api/v1/projects/pets/feedback", opinion, format="json").json()["created"] == 1
+    tell(client, ask, "answered", answer={"thumb": "down"}, id="c-2")
+    stands = Feedback.objects.filter(superseded_at=None).order_by("id")
+    assert [(said.kind, said.value) for said in stands] == [("text", "Hm"), ("thumb", "down")]
 
 
 def test_the_same_id_again_changes_nothing(client: APIClient, project: Project) -> None:
