@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from PIL import Image
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from labeling.models import Ask, Feedback, Item, Project, Respondent
@@ -192,7 +192,7 @@ def test_a_page_may_pin_the_widget_by_its_hash(visit: Visit, host: Host) -> None
 
 
 def test_the_script_snippet_asks_from_a_page_that_holds_nothing_else(
-    context: BrowserContext, host: Host, asking: Project, item: Item, owner: User, live_server: LiveServer
+    browser: Browser, context: BrowserContext, host: Host, asking: Project, owner: User, live_server: LiveServer
 ) -> None:
     question(asking, "thumbs")
     log_in_directly(context, live_server, owner)
@@ -200,7 +200,8 @@ def test_the_script_snippet_asks_from_a_page_that_holds_nothing_else(
     page.goto(f"/projects/{asking.slug}/asks/snippets/")
     key = host.init["key"]
     snippet = page.locator("#snippet-script").inner_text().replace(f"{key[:10]}...", key)
-    body = f'<!doctype html><title>App</title><link rel="icon" href="data:,"><p id="answer">3</p>{snippet}'
-    context.route(f"{host.url}/bare", lambda route: route.fulfill(body=body, content_type="text/html; charset=utf-8"))
-    page.goto(f"{host.url}/bare")
-    expect(page.get_by_role("region")).to_contain_text("What do you say?")
+    bare = browser.new_context(bypass_csp=True).new_page()
+    bare.goto(f"{host.url}/elsewhere")
+    bare.set_content(f'<!doctype html><title>App</title><p id="answer">3</p>{snippet}')
+    expect(bare.get_by_role("region")).to_contain_text("What do you say?")
+    bare.context.close()
