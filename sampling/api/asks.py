@@ -76,7 +76,7 @@ class AskList(ProjectView):
             )
         form = _read(request.data)
         candidates = _candidates(form)
-        is_dry_run = request.query_params.get("dry_run", "") in ("1", "true")
+        is_dry_run = _is_dry_run(request.query_params.get("dry_run", ""))
         if is_browser:
             _refuse_content(candidates, is_dry_run=is_dry_run)
         opportunity = Opportunity(
@@ -97,6 +97,13 @@ class AskList(ProjectView):
     def _is_browser(self) -> bool:
         api_key = self.caller.api_key
         return api_key is not None and api_key.kind == ApiKey.Kind.PUBLISHABLE
+
+
+def _is_dry_run(said: str) -> bool:
+    """Whoever wants a dry run must not ask in earnest by a slip."""
+    if said not in {"", "0", "false", "1", "true"}:
+        raise InvalidInput("dry_run is 1 or 0.", fields={"dry_run": "1 or 0"})
+    return said in {"1", "true"}
 
 
 def _read(data: object) -> _Form:

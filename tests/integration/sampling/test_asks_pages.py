@@ -176,13 +176,12 @@ def test_the_shell_snippets_register_a_model_and_ask_about_what_it_says(client: 
     ask_policies.new_version(made, by=owner, holdout_share=0.0, audit_share=1.0, most_propensity=1.0)
     key = api_keys.create(made, name="server", kind=ApiKey.Kind.SECRET, by=owner).key
     client.force_login(owner)
-    for _ in range(2):  # before there is a model, and when there is one
-        snippets = {each.name: each.text for each in client.get("/projects/kind/asks/snippets/").context["snippets"]}
-        for name in ("snippet-model", "snippet-curl"):
-            if name in snippets:
-                answer = _run(snippets[name], key)
-                assert answer.status_code in {200, 201}, answer.content
+    snippets = _snippets(client)
+    assert _run(snippets["snippet-model"], key).status_code == 201
+    assert _run(snippets["snippet-curl"], key).status_code == 200
+    snippets = _snippets(client)  # now there is a model
     assert "snippet-model" not in snippets
+    answer = _run(snippets["snippet-curl"], key)
     assert answer.json()["ask"]
     answer = _run(snippets["snippet-answer"].replace("$TOKEN", answer.json()["token"]), key)
     assert answer.json()["state"] == "answered"
@@ -211,6 +210,10 @@ def test_the_answer_snippet_answers_the_question(
     log.question(project, "one", kind, {"text": {"en": "Well?"}, **definition})
     snippets = {each.name: each.text for each in page.get(SNIPPETS).context["snippets"]}
     assert f'"answer": {answer}}}' in snippets["snippet-answer"]
+
+
+def _snippets(page: Client) -> dict[str, str]:
+    return {each.name: each.text for each in page.get("/projects/kind/asks/snippets/").context["snippets"]}
 
 
 def _run(command: str, key: str) -> Any:
@@ -255,6 +258,7 @@ def test_a_policy_is_changed_in_the_units_of_the_page(page: Client, project: Pro
         ("cooldown_shown_seconds", "400 d", "At most 366 d"),
         ("ask_lifetime_seconds", "1 s", "Must lie between 60 and"),
         ("audit_share", "101", "less than or equal to 100"),
+        ("holdout_share", "60", "less than or equal to 50"),
         ("segment_quotas", "de: 5", "is not of the form"),
         ("segment_quotas", "de = 5", "Needs a segment"),
         ("least_propensity", "95", "Must not be above"),
