@@ -14,7 +14,7 @@ import numpy as np
 from django.db import connection
 
 from datasets.estimation.overlap import effective_sample_size
-from labeling.models import ModelVersion, Project
+from labeling.models import Feedback, ModelVersion, Project
 from sampling.ask_funnel import (
     PROPENSITY_STEPS,
     Anchoring,
@@ -103,6 +103,9 @@ FROM people LEFT JOIN happened USING (who)
         ON respondent.project_id = %(project)s AND respondent.respondent_hash = people.who
 GROUP BY 1"""  # noqa: S608 - as above
 
+# Answers that stand: other feedback may name the ask too.
+_ANSWERS: Final = f"superseded_at IS NULL AND channel = 'token' AND starts_with(client_id, '{Feedback.ANSWERS}')"
+
 # What the newest standing answer says of the model: the thumb where it was shown, the stated answer where it was hidden.
 _AGREEMENT: Final = f"""
 SELECT is_blind, count(*), count(*) FILTER (WHERE agrees)
@@ -112,9 +115,9 @@ FROM (SELECT ask.is_blind, CASE WHEN ask.is_blind THEN stated.answer = ask.predi
         JOIN labeling_ask ask ON ask.id = decision.ask_id
         JOIN labeling_questionversion asked ON asked.id = ask.question_version_id AND asked.kind = 'correction'
         LEFT JOIN LATERAL (SELECT answer FROM labeling_correction
-            WHERE ask_id = ask.id AND superseded_at IS NULL ORDER BY id DESC LIMIT 1) stated ON true
+            WHERE ask_id = ask.id AND {_ANSWERS} ORDER BY id DESC LIMIT 1) stated ON true
         LEFT JOIN LATERAL (SELECT score FROM labeling_feedback
-            WHERE ask_id = ask.id AND kind = 'thumb' AND superseded_at IS NULL ORDER BY id DESC LIMIT 1) opinion ON true
+            WHERE ask_id = ask.id AND kind = 'thumb' AND {_ANSWERS} ORDER BY id DESC LIMIT 1) opinion ON true
     WHERE {_PERIOD} AND ask.answered_at IS NOT NULL AND ask.predicted_answer IS NOT NULL) said
 WHERE agrees IS NOT NULL GROUP BY 1"""  # noqa: S608 - as above
 

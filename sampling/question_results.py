@@ -156,7 +156,13 @@ def _tallies(
 
 
 def _standing(question: Question) -> Any:
-    return Feedback.objects.filter(ask__question_version__question=question, superseded_at__isnull=True)
+    """Answers by token: what else was said of an ask, such as a dwell time, is none."""
+    return Feedback.objects.filter(
+        ask__question_version__question=question,
+        channel=Feedback.Channel.TOKEN,
+        client_id__startswith=Feedback.ANSWERS,
+        superseded_at__isnull=True,
+    )
 
 
 def _answers(question: Question, kind: Feedback.Kind | None = None) -> list[_Answer]:
@@ -232,7 +238,12 @@ def _plain(answer: Any) -> Any:
 
 def _truths(question: Question, label_schema: AnySchema) -> Tally:
     """What respondents say is true, the most frequent first, whether or not the model said so too."""
-    rows = Correction.objects.filter(ask__question_version__question=question, superseded_at__isnull=True)
+    rows = Correction.objects.filter(
+        ask__question_version__question=question,
+        channel=Correction.Channel.TOKEN,
+        client_id__startswith=Correction.ANSWERS,
+        superseded_at__isnull=True,
+    )
     counted: Counter[str] = Counter()
     for answer, n in rows.values_list("answer").annotate(n=Count("pk")).order_by():
         counted[label_schema.summary_of(answer)] += n

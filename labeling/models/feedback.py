@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -18,6 +20,9 @@ class Said(models.Model):
         APP = "app", "By the app's server"
         BROWSER = "browser", "By a publishable key"
         IMPORTED = "imported", "From another system's file"
+
+    # Begins the client_id of what answered an ask. Other feedback may name the ask too, and is no answer to its question.
+    ANSWERS: ClassVar = "answer:"
 
     # Without a constraint of its own, which would be checked row by row in every batch: whoever writes a row has read the
     # project in the same request.

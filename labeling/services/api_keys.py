@@ -17,9 +17,10 @@ from labeling.models import ApiKey, Project
 MOST_ORIGINS: Final = 50
 # As browsers write an origin: lower case, no path, a port only if it is not the scheme's own.
 _ORIGIN: Final = re.compile(
-    r"https?://(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*)(?::[0-9]{1,5})?"
+    r"https?://(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*)(?::(?P<port>[0-9]{1,5}))?"
 )
 _LONGEST_ORIGIN: Final = 200
+_HIGHEST_PORT: Final = 65_535
 PREFIXES: Final = {ApiKey.Kind.SECRET: "fb_sk_", ApiKey.Kind.PUBLISHABLE: "fb_pk_"}
 
 
@@ -89,7 +90,7 @@ def _of_browsers(
             fields={"origins" if origins else "implicit_kinds": "only of publishable keys"},
         )
     known = list(dict.fromkeys(_normal_origin(origin) for origin in origins))
-    bad = [origin for origin in known if len(origin) > _LONGEST_ORIGIN or not _ORIGIN.fullmatch(origin)]
+    bad = [origin for origin in known if len(origin) > _LONGEST_ORIGIN or not _is_origin(origin)]
     if bad or len(known) > MOST_ORIGINS:
         what = f"“{bad[0][:50]}” is none" if bad else f"there may be {MOST_ORIGINS}"
         raise InvalidInput(
@@ -105,6 +106,11 @@ def _of_browsers(
             fields={"implicit_kinds": unknown[0][:50]},
         )
     return known, kinds
+
+
+def _is_origin(origin: str) -> bool:
+    found = _ORIGIN.fullmatch(origin)
+    return found is not None and int(found["port"] or 0) <= _HIGHEST_PORT
 
 
 def _normal_origin(origin: str) -> str:

@@ -13,8 +13,7 @@ from django.db import transaction
 from labeling import feedback_rows, news, prepared, question_catalogue, questions, selectors
 from labeling.ask_tokens import AskToken
 from labeling.errors import AlreadyAnswered, Conflict, InvalidInput, NotAllowed, NotFound
-from labeling.feedback_rows import IMPLICIT_KINDS
-from labeling.models import Ask
+from labeling.models import Ask, Feedback
 from labeling.question_catalogue import KnownVersion
 from labeling.questions import Asked, QuestionError, Stated
 from labeling.schema import JSONValue
@@ -127,7 +126,7 @@ def _opt_out(ask: sql.LockedAsk, *, at: dt.datetime, now: dt.datetime) -> Outcom
 
 
 def _answer(ask: sql.LockedAsk, event: Event, *, at: dt.datetime, now: dt.datetime) -> Outcome:
-    client_id = f"answer:{ask.id}:{event.client_id or uuid.uuid4().hex}"
+    client_id = f"{Feedback.ANSWERS}{ask.id}:{event.client_id or uuid.uuid4().hex}"
     if ask.state == Ask.State.DISMISSED:
         raise Conflict("This was dismissed already.", code="already_dismissed")
     version = question_catalogue.known_version(ask.question_version_id)
@@ -135,7 +134,7 @@ def _answer(ask: sql.LockedAsk, event: Event, *, at: dt.datetime, now: dt.dateti
     if ask.state == Ask.State.ANSWERED:
         of_ask: dict[str, prepared.Value] = {"ask": ask.id, "project": ask.project_id, "client_id": client_id}
         ((is_replay, older_feedback, older_correction, *times),) = prepared.fetch(
-            sql.STANDING, {**of_ask, "implicit": sorted(IMPLICIT_KINDS)}
+            sql.STANDING, {**of_ask, "answers": Feedback.ANSWERS}
         )
         if is_replay:
             return Outcome(Ask.State.ANSWERED, older_feedback, _may_edit_until(ask, version))

@@ -49,14 +49,15 @@ ON CONFLICT (project_id, respondent_hash) DO UPDATE
     SET opted_out_until = greatest(labeling_respondent.opted_out_until, excluded.opted_out_until)
 RETURNING id"""
 
-# What stands of an answered ask, and whether this very answer came before. Behaviour stands beside answers.
+# What stands of an answered ask, and whether this very answer came before. Other feedback that names the ask stands
+# beside its answer.
 STANDING: Final = """
 WITH said AS MATERIALIZED (
     SELECT id, occurred_at, stated_at FROM labeling_feedback
-    WHERE ask_id = %(ask)s AND superseded_at IS NULL AND channel = 'token' AND NOT kind = ANY (%(implicit)s)
+    WHERE ask_id = %(ask)s AND superseded_at IS NULL AND channel = 'token' AND starts_with(client_id, %(answers)s)
 ), stated AS MATERIALIZED (
     SELECT id, occurred_at, stated_at FROM labeling_correction
-    WHERE ask_id = %(ask)s AND superseded_at IS NULL AND channel = 'token'
+    WHERE ask_id = %(ask)s AND superseded_at IS NULL AND channel = 'token' AND starts_with(client_id, %(answers)s)
 )
 SELECT EXISTS (SELECT FROM labeling_feedback WHERE project_id = %(project)s AND client_id = %(client_id)s)
     OR EXISTS (SELECT FROM labeling_correction WHERE project_id = %(project)s AND client_id = %(client_id)s),

@@ -136,6 +136,8 @@ class FeedbackRecorder(RowRecorder[FeedbackRow]):
             prefix = self._prefix(row, ask_id, self._browser_key)
             channel = channel if row.token else Said.Channel.BROWSER
         client_id = f"{prefix}{row.key or uuid.uuid4().hex}"
+        if client_id.startswith(Said.ANSWERS):
+            raise RowError("invalid_id", f"Ids that begin with {Said.ANSWERS!r} are those of answers to asks.")
         answer = None
         if row.kind == CORRECTION and schema is not None:
             answer = _encode(_checked_answer(row, schema))

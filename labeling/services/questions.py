@@ -18,6 +18,7 @@ LONGEST_OBJECTIVE: Final = 2_000
 LONGEST_REASON: Final = 300
 _LONGEST_KEY: Final = 64
 _MOST_ANSWERS: Final = 10_000_000
+_NARROWEST: Final = 0.001
 _WIDEST: Final = 0.5
 
 
@@ -135,13 +136,14 @@ def _check_objective(wording: Wording) -> None:
     problems = {
         "objective": len(wording.objective) > LONGEST_OBJECTIVE,
         "target_answers": wording.target_answers is not None and not 1 <= wording.target_answers <= _MOST_ANSWERS,
-        "target_half_width": wording.target_half_width is not None and not 0 < wording.target_half_width < _WIDEST,
+        "target_half_width": wording.target_half_width is not None
+        and not _NARROWEST <= wording.target_half_width < _WIDEST,
     }
     for field, is_wrong in problems.items():
         if is_wrong:
             raise InvalidInput(
-                "An objective has a number of answers, or a half width between 0 and 0.5, and a text of at most "
-                f"{LONGEST_OBJECTIVE:,} characters.",
+                f"An objective has a number of answers, or a half width from {_NARROWEST} to below {_WIDEST}, and a text "
+                f"of at most {LONGEST_OBJECTIVE:,} characters.",
                 code="invalid_objective",
                 fields={field: "not valid"},
             )

@@ -116,6 +116,12 @@ class AskPolicyChangesSerializer(serializers.Serializer[None]):
                 fields[name] = field(required=False, help_text=_help(name))
         return fields
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A field that is misspelt must not leave the budget open without a word."""
+        if unknown := sorted(set(self.initial_data) - set(self.fields)):
+            raise serializers.ValidationError(dict.fromkeys(unknown, "is no field of an ask policy"))
+        return attrs
+
 
 class IntervalSerializer(serializers.Serializer[Interval]):
     value = serializers.FloatField()

@@ -79,7 +79,7 @@ class AskList(ProjectView):
         else:
             form = _read(request.data)
         candidates = _candidates(form)
-        is_dry_run = request.query_params.get("dry_run", "") in ("1", "true")
+        is_dry_run = _is_dry_run(request.query_params.get("dry_run", ""))
         if is_browser:
             _refuse_content(candidates, is_dry_run=is_dry_run)
         name = form.opportunity_id if form.opportunity_id is not UNSET else uuid.uuid4().hex
@@ -111,6 +111,13 @@ class AskList(ProjectView):
             message = f"From a browser, it has at most {LONGEST_BROWSER_ID} characters"
             raise InvalidInput(f"{message}.", fields={"opportunity_id": message})
         return f"browser:{self._browser_key.pk}:"
+
+
+def _is_dry_run(said: str) -> bool:
+    """Whoever wants a dry run must not ask in earnest by a slip."""
+    if said not in {"", "0", "false", "1", "true"}:
+        raise InvalidInput("dry_run is 1 or 0.", fields={"dry_run": "1 or 0"})
+    return said in {"1", "true"}
 
 
 def _read(data: object) -> _Form:

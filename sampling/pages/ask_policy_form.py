@@ -46,8 +46,8 @@ class SpanField(forms.CharField):
 class PercentField(forms.FloatField):
     """A share, in percent on the page."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(min_value=0.0, max_value=100.0, **options)
+    def __init__(self, *, least: float = 0, most: float = 100, **options: Any) -> None:
+        super().__init__(min_value=least, max_value=most, **options)
 
     def prepare_value(self, value: object) -> object:
         return f"{100 * value:.6g}" if isinstance(value, float) else value
@@ -143,7 +143,9 @@ class AskPolicyForm(forms.Form):
     """All that a version says. What is valid is for the service to say, not for the table's constraints."""
 
     holdout_share = PercentField(
-        label="Never asked, %", help_text="Of respondents, for good, so that the harm of asking can be measured."
+        most=50,
+        label="Never asked, %",
+        help_text="Of respondents, for good, so that the harm of asking can be measured.",
     )
     blind_share = PercentField(
         label="Hide the model's answer, %", help_text="Of asks, to measure how far it sways people."
@@ -164,12 +166,12 @@ class AskPolicyForm(forms.Form):
     audit_share = PercentField(
         label="Asked at random, %", help_text="Whatever it is worth: the honest sample of opportunities."
     )
-    least_propensity = PercentField(label="Lowest chance, %")
-    most_propensity = PercentField(label="Highest chance, %")
+    least_propensity = PercentField(least=0.01, label="Lowest chance, %")
+    most_propensity = PercentField(least=0.01, label="Highest chance, %")
     fatigue_half_life_seconds = SpanField(label="Fatigue halves in")
     ask_lifetime_seconds = SpanField(label="An ask can be answered for")
     logged_share_of_no = PercentField(
-        label="Log so many refusals, %", help_text="The others are counted by the weight of these."
+        least=0.01, label="Log so many refusals, %", help_text="The others are counted by the weight of these."
     )
 
     def __init__(self, data: QueryDict | None = None, *, policy: AskPolicy) -> None:

@@ -142,7 +142,7 @@ def _problems(policy: AskPolicyChanges) -> dict[str, str]:
         value = policy[name]  # type: ignore[literal-required]  # every name is one of the keys
         # NaN fails every comparison, so it is refused too.
         if not lowest <= value <= highest:
-            problems[name] = f"must lie between {lowest:,g} and {highest:,g}"
+            problems[name] = f"must lie between {lowest:,.10g} and {highest:,.10g}"
     if "most_propensity" not in problems and policy["least_propensity"] > policy["most_propensity"]:
         problems["least_propensity"] = "must not be above most_propensity"
     budget = policy["budget_asks"]

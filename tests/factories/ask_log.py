@@ -102,10 +102,12 @@ def answered(made: AskDecision, *, thumb: str = "", truth: dict[str, Any] | None
     }  # fmt: skip
     number = Feedback.objects.count() + Correction.objects.count()
     if thumb:
-        Feedback.objects.create(**said, client_id=f"f-{number}", kind="thumb", value=thumb, score=float(thumb == "up"))
+        Feedback.objects.create(
+            **said, client_id=f"answer:{ask.pk}:{number}", kind="thumb", value=thumb, score=float(thumb == "up")
+        )
     if truth is not None:
         schema = LabelSchema.objects.filter(project=ask.project).latest("version")
-        Correction.objects.create(**said, client_id=f"c-{number}", label_schema=schema, answer=truth)
+        Correction.objects.create(**said, client_id=f"answer:{ask.pk}:{number}", label_schema=schema, answer=truth)
 
 
 def behaviour(project: Project, who: str, kind: str, *, at: dt.datetime = NOW) -> Feedback:

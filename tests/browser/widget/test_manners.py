@@ -5,11 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth.models import User
 from PIL import Image
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from pytest_django.live_server_helper import LiveServer
 
 from labeling.models import Ask, Feedback, Item, Project, Respondent
 from sampling import widget_file
+from tests.browser.conftest import log_in_directly
 from tests.browser.test_accessibility import findings
 from tests.browser.widget.conftest import ask, heard, question, wait_until_sent
 from tests.browser.widget.host import Host
@@ -186,3 +189,19 @@ def test_an_old_browser_gets_its_styles_by_nonce(context: BrowserContext, host: 
 def test_a_page_may_pin_the_widget_by_its_hash(visit: Visit, host: Host) -> None:
     host.script_attributes = f' integrity="{widget_file.current().integrity}"'
     expect(visit().locator("feedback-prompt")).to_be_attached()
+
+
+def test_the_script_snippet_asks_from_a_page_that_holds_nothing_else(
+    browser: Browser, context: BrowserContext, host: Host, asking: Project, owner: User, live_server: LiveServer
+) -> None:
+    question(asking, "thumbs")
+    log_in_directly(context, live_server, owner)
+    page = context.new_page()
+    page.goto(f"/projects/{asking.slug}/asks/snippets/")
+    key = host.init["key"]
+    snippet = page.locator("#snippet-script").inner_text().replace(f"{key[:10]}...", key)
+    bare = browser.new_context(bypass_csp=True).new_page()
+    bare.goto(f"{host.url}/elsewhere")
+    bare.set_content(f'<!doctype html><title>App</title><p id="answer">3</p>{snippet}')
+    expect(bare.get_by_role("region")).to_contain_text("What do you say?")
+    bare.context.close()

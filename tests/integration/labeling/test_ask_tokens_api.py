@@ -149,6 +149,18 @@ def test_an_answer_that_is_held_up_for_longer_than_it_took_to_change_does_not_wi
     assert Feedback.objects.get(superseded_at=None).value == "down"
 
 
+def test_an_answer_given_anew_supersedes_the_answer_and_not_what_else_was_said_of_the_ask(
+    client: APIClient, app_client: APIClient, project: Project
+) -> None:
+    ask = asks.ask(project)
+    tell(client, ask, "answered", answer={"thumb": "up"}, id="c-1")
+    opinion = {"id": "f-1", "kind": "text", "value": "Hm", "ask_id": ask.pk}
+    assert app_client.post("/api/v1/projects/pets/feedback", opinion, format="json").json()["created"] == 1
+    tell(client, ask, "answered", answer={"thumb": "down"}, id="c-2")
+    stands = Feedback.objects.filter(superseded_at=None).order_by("id")
+    assert [(said.kind, said.value) for said in stands] == [("text", "Hm"), ("thumb", "down")]
+
+
 def test_the_same_id_again_changes_nothing(client: APIClient, project: Project) -> None:
     ask = asks.ask(project)
     first = tell(client, ask, "answered", answer={"thumb": "up"}, id="c-1")

@@ -347,6 +347,7 @@ def test_a_key_is_made_with_origins_and_kinds(owner_client: APIClient) -> None:
         ({"origins": ["null"]}, "invalid_origins"),
         ({"origins": ["app.example.org"]}, "invalid_origins"),
         ({"origins": ["https://app.example.org/path"]}, "invalid_origins"),
+        ({"origins": ["https://app.example.org:65536"]}, "invalid_origins"),
         ({"origins": ["https://*.example.org"]}, "invalid_origins"),
         ({"origins": ["https://a.example.org\r\nX: y"]}, "invalid_origins"),
         ({"origins": [f"https://{n}.example.org" for n in range(51)]}, "invalid_origins"),

@@ -272,6 +272,13 @@ def test_an_answer_goes_to_the_address_of_its_token(
     assert ask.state == "offered"
 
 
+def test_ids_of_answers_are_not_for_others(app_client: APIClient, project: Project) -> None:
+    ask = asks.ask(project)
+    answer = send(app_client, [{**row(1, token=ask_keys.token_for(ask)), "id": f"answer:{ask.pk}:c-1"}])
+    assert [code for _, _, code in failures(answer)] == ["invalid_id"]
+    assert not Feedback.objects.exists()
+
+
 def test_private_asks_take_nothing_but_their_answer(app_client: APIClient, project: Project) -> None:
     ask = asks.ask(project, version=asks.question(project, "thumbs", key="private", epsilon=1.0))
     answer = send(app_client, [row(1, ask_id=ask.pk), row(2, "dwell", 3, token=ask_keys.token_for(ask))])

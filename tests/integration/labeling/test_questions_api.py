@@ -77,6 +77,7 @@ def test_a_question_is_paused_resumed_and_ended(app_client: APIClient) -> None:
         ({"epsilon": 9.0}, "not_private"),
         ({"kind": "text", "epsilon": 1.0}, "not_private"),
         ({"target_half_width": 0.5}, "invalid_objective"),
+        ({"target_half_width": 1e-9}, "invalid_objective"),
         ({"target_answers": 0}, "invalid_input"),
         ({"target_answers": 10**9}, "invalid_objective"),
         ({"deadline": "soon"}, "invalid_input"),

@@ -180,6 +180,11 @@ def test_each_report_is_one_statement(project: Project, asked: QuestionVersion) 
 FUNNEL = "/api/v1/projects/pets/asks/funnel"
 
 
+def test_a_question_that_is_not_there_is_no_empty_funnel(app_client: APIClient, project: Project) -> None:
+    response = app_client.get(FUNNEL, {"question": "is-right"})
+    assert (response.status_code, response.json()["code"]) == (400, "unknown_question")
+
+
 def test_the_api_gives_the_same_numbers(app_client: APIClient, project: Project, asked: QuestionVersion) -> None:
     for number in range(40):
         segment = "de" if number % 2 else "fr"

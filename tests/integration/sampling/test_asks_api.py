@@ -222,6 +222,7 @@ def test_a_policy_says_nothing_that_has_no_effect(app_client: APIClient, project
         ({"logged_share_of_no": 0}, "logged_share_of_no"),
         ({"most_per_7_days": 1_000_000}, "most_per_7_days"),
         ({"threshold": "high"}, "threshold"),
+        ({"buget_asks": 100}, "buget_asks"),
     ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(
@@ -231,6 +232,19 @@ def test_a_policy_that_makes_no_sense_is_refused(
     assert answer.status_code == 400
     assert field in answer.json()["fields"]
     assert not AskPolicy.objects.filter(version__gt=1).exists()
+
+
+def test_a_range_is_told_in_plain_numbers(app_client: APIClient, project: Project) -> None:
+    answer = app_client.post(POLICIES, {"cooldown_shown_seconds": -1}, format="json")
+    assert answer.json()["fields"] == {"cooldown_shown_seconds": "must lie between 0 and 31,622,400"}
+
+
+def test_a_slip_in_dry_run_does_not_ask_in_earnest(app_client: APIClient, asking: Project) -> None:
+    answer = ask(app_client, query="?dry_run=yes")
+    assert (answer.status_code, answer.json()["fields"]) == (400, {"dry_run": "1 or 0"})
+    assert not Ask.objects.exists()
+    assert ask(app_client, query="?dry_run=true").json()["token"] is None
+    assert ask(app_client, query="?dry_run=0").json()["token"]
 
 
 def test_a_preview_replays_the_log_and_changes_nothing(app_client: APIClient, asking: Project) -> None:

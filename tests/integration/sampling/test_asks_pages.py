@@ -1,7 +1,9 @@
 """The pages of asks: who sees what, what they say of the log, what they say when there is none, and the policy."""
 
 import datetime as dt
+import json
 import re
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,11 +11,14 @@ from django.test import Client
 from django.utils import timezone
 
 from labeling.models import ApiKey, Project
-from labeling.services import api_keys
+from labeling.schema import parse_definition
+from labeling.services import api_keys, projects
 from sampling.models import AskPolicy
+from sampling.pages import ask_snippets
 from sampling.services import ask_policies, asks
 from tests.factories import ask_log as log
 from tests.factories import asking as make
+from tests.factories import kinds
 from tests.factories.labeling import model_version
 
 FUNNEL = "/projects/pets/asks/"
@@ -154,17 +159,68 @@ def test_snippets_name_the_project_s_own_things(page: Client, project: Project, 
     assert "http://testserver/widget.js" in content
     assert "data-question=&quot;is_right&quot;" in content
     assert "model_version=&quot;resnet-3&quot;" in content
-    assert "[0.333, 0.333, 0.333]" in content
+    assert "[0.666, 0.167, 0.167]" in content
 
 
-def test_the_python_and_shell_snippets_can_be_run(page: Client, project: Project) -> None:
+def test_the_python_snippet_can_be_run_whatever_the_model_is_called(page: Client, project: Project) -> None:
     model_version(project, 'odd"; name')
     snippets = {each.name: each.text for each in page.get(SNIPPETS).context["snippets"]}
     compile(snippets["snippet-python"], "snippet", "exec")
     assert "odd" not in "".join(snippets.values())
-    (body,) = re.findall(r"-d '(.*?)'", snippets["snippet-curl"], re.DOTALL)
-    response = Client().post("/api/v1/projects/pets/asks", body, content_type="application/json")
-    assert response.status_code == 401  # a body that can be read: only the key is missing
+
+
+@pytest.mark.parametrize("kind", sorted(kinds.DEFINITIONS))
+def test_the_shell_snippets_register_a_model_and_ask_about_what_it_says(client: Client, owner: User, kind: str) -> None:
+    made = projects.create(slug="kind", name=kind, kind=kind, definition=kinds.DEFINITIONS[kind], by=owner)
+    log.question(made, "helpful", "thumbs", {"text": {"en": "Helpful?"}})
+    ask_policies.new_version(made, by=owner, holdout_share=0.0, audit_share=1.0, most_propensity=1.0)
+    key = api_keys.create(made, name="server", kind=ApiKey.Kind.SECRET, by=owner).key
+    client.force_login(owner)
+    snippets = _snippets(client)
+    assert _run(snippets["snippet-model"], key).status_code == 201
+    assert _run(snippets["snippet-curl"], key).status_code == 200
+    snippets = _snippets(client)  # now there is a model
+    assert "snippet-model" not in snippets
+    answer = _run(snippets["snippet-curl"], key)
+    assert answer.json()["ask"]
+    answer = _run(snippets["snippet-answer"].replace("$TOKEN", answer.json()["token"]), key)
+    assert answer.json()["state"] == "answered"
+
+
+@pytest.mark.parametrize("n", range(2, 40))
+def test_the_probabilities_of_a_snippet_sum_to_one(page: Client, project: Project, n: int) -> None:
+    schema = parse_definition({"kind": "single_choice", "classes": [{"key": f"c{number}"} for number in range(n)]})
+    said = json.loads(f"{{{ask_snippets.predicted(schema, None)}}}")["probabilities"]
+    assert len(said) == n
+    assert sum(said) == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "definition", "answer"),
+    [
+        ("single_choice", {"options": [{"key": "fast", "text": {"en": "Fast"}}]}, '{"choice": "fast"}'),
+        ("multiple_choice", {"options": [{"key": "fast", "text": {"en": "Fast"}}]}, '{"choices": ["fast"]}'),
+        ("rating", {"maximum": 3}, '{"rating": 3}'),
+        ("preference", {}, '{"preferred": "a"}'),
+    ],
+)
+def test_the_answer_snippet_answers_the_question(
+    page: Client, project: Project, kind: str, definition: dict[str, object], answer: str
+) -> None:
+    log.question(project, "one", kind, {"text": {"en": "Well?"}, **definition})
+    snippets = {each.name: each.text for each in page.get(SNIPPETS).context["snippets"]}
+    assert f'"answer": {answer}}}' in snippets["snippet-answer"]
+
+
+def _snippets(page: Client) -> dict[str, str]:
+    return {each.name: each.text for each in page.get("/projects/kind/asks/snippets/").context["snippets"]}
+
+
+def _run(command: str, key: str) -> Any:
+    """Send what a shell command sends."""
+    (path,) = re.findall(r"curl http://testserver(\S+)", command)
+    (body,) = re.findall(r"-d '(.*?)'$", command, re.DOTALL)
+    return Client().post(path, body, content_type="application/json", headers={"Authorization": f"Bearer {key}"})
 
 
 def test_the_policy_page_keeps_a_form_that_changes_nothing(page: Client, project: Project) -> None:
@@ -202,6 +258,7 @@ def test_a_policy_is_changed_in_the_units_of_the_page(page: Client, project: Pro
         ("cooldown_shown_seconds", "400 d", "At most 366 d"),
         ("ask_lifetime_seconds", "1 s", "Must lie between 60 and"),
         ("audit_share", "101", "less than or equal to 100"),
+        ("holdout_share", "60", "less than or equal to 50"),
         ("segment_quotas", "de: 5", "is not of the form"),
         ("segment_quotas", "de = 5", "Needs a segment"),
         ("least_propensity", "95", "Must not be above"),

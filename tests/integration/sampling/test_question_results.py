@@ -23,7 +23,7 @@ CHOICES = {
 def said(version: QuestionVersion, kind: str, value: Any, *, propensity: float = 0.5, **others: Any) -> None:
     made = log.decision(version.question.project, "selected", asked=version, fate="answered", propensity=propensity)
     Feedback.objects.create(
-        project=version.question.project, client_id=f"s-{Feedback.objects.count()}", channel="token", ask=made.ask,
+        project=version.question.project, client_id=f"answer:{Feedback.objects.count()}", channel="token", ask=made.ask,
         question_version=version, kind=kind, value=value, occurred_at=log.NOW, received_at=log.NOW, **others,
     )  # fmt: skip
 
@@ -124,12 +124,28 @@ def test_texts_are_the_newest(project: Project) -> None:
     assert found.texts[0].text == f"text {question_results.NEWEST_TEXTS + 1}"
 
 
+@pytest.mark.parametrize("kind", ["rating", "text", "multiple_choice", "correction"])
+def test_only_answers_are_results_whatever_else_is_said_of_the_ask(project: Project, kind: str) -> None:
+    definition = CHOICES if kind == "multiple_choice" else {"text": {"en": "How good?"}}
+    version = log.question(project, "one", kind, definition)
+    made = log.decision(project, "selected", asked=version, fate="answered")
+    opinions = [("thumb", "up"), ("click", None), ("dwell", 3), ("text", "a"), ("choice", ["zz"]), ("rating", 9)]
+    for number, (said_kind, value) in enumerate(opinions):
+        Feedback.objects.create(
+            project=project, client_id=f"app-{number}", channel="token" if number % 2 else "app", ask=made.ask,
+            question_version=version, kind=said_kind, value=value, occurred_at=log.NOW, received_at=log.NOW,
+        )  # fmt: skip
+    found = results(version)
+    assert (found.answered, found.texts) == (1, ())
+    assert {tally.n for tally in found.tallies} <= {0}
+
+
 def _private_answers(version: QuestionVersion, counts: dict[float, tuple[int, int]]) -> None:
     """Answers without asks of their own would not count, so they share one; what is estimated is not changed by that."""
     made = log.decision(version.question.project, "selected", asked=version, fate="answered")
     Feedback.objects.bulk_create(
         Feedback(
-            project=version.question.project, client_id=f"p-{epsilon}-{value}-{number}", channel="token", ask=made.ask,
+            project=version.question.project, client_id=f"answer:{epsilon}-{value}-{number}", channel="token", ask=made.ask,
             question_version=version, kind="thumb", value=value, epsilon=epsilon, occurred_at=log.NOW,
         )
         for epsilon, pair in counts.items()
