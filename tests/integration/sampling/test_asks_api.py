@@ -160,7 +160,7 @@ def test_a_browser_names_opportunities_by_at_most_150_characters(app_client: API
 @pytest.mark.parametrize("announces", [True, False])
 def test_a_browser_sends_at_most_64_kib_whether_it_announces_them_or_not(asking: Project, announces: bool) -> None:
     body = json.dumps({"key": "t-1", "question": "x" * 70_000}).encode()
-    chunked = {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    chunked: dict[str, Any] = {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
     answer = browser(asking).post(URL, body, content_type="application/json", **({} if announces else chunked))
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
     assert browser(asking).post(URL, b"{", content_type="application/json").json()["code"] == "invalid_json"
