@@ -131,7 +131,7 @@ def test_a_browser_may_ask_about_items_that_exist_and_say_nothing_else(app_clien
 
 def test_browsers_and_servers_do_not_take_each_others_opportunities(app_client: APIClient, asking: Project) -> None:
     ask(app_client, opportunity_id="o-0", consent=False)
-    in_page = {"payload": ..., "prediction": ..., "respondent": "user-2"}
+    in_page: dict[str, Any] = {"payload": ..., "prediction": ..., "respondent": "user-2"}
     first, again = (ask(browser(asking), opportunity_id="o-1", **in_page).json() for _ in range(2))
     assert (first["ask"], first["opportunity_id"]) == (True, "o-1")
     # Each call of `browser` makes a key of its own, and what one page names another cannot.
