@@ -30,7 +30,10 @@ OBJECTIVE = "Is the model good enough to read forms without a second look?"
 DEFINITION: dict[str, JSONValue] = {
     "text": {"en": "Did we read this digit right?", "de": "Haben wir diese Ziffer richtig gelesen?"},
     "blind_text": {"en": "Which digit is this?", "de": "Welche Ziffer ist das?"},
-    "thanks": {"en": "Thank you. The next model learns from it.", "de": "Danke. Das nächste Modell lernt daraus."},
+    "thanks": {
+        "en": "Thank you. We look at what people tell us.",
+        "de": "Danke. Wir sehen uns an, was uns gesagt wird.",
+    },
 }
 IMPLICIT_KINDS = ("click", "dwell", "impression", "retry")
 # Whoever tries the demo is to see questions within a minute; the defaults would ask them twice a week.

@@ -12,7 +12,7 @@ from labeling.errors import InvalidInput, TooLarge
 
 
 class BoundedJSONParser(BaseParser):
-    """Reads at most `API_MAX_BODY_BYTES`. Bulk data has its own way in, see labeling.api.body.
+    """Reads at most `API_MAX_BODY_BYTES`. Bulk data has its own way in, see labeling.request_body.
 
     NaN, Infinity, lone surrogates and nesting without end are refused as invalid JSON; NUL, which PostgreSQL cannot
     store, under its own code.

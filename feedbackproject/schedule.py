@@ -68,6 +68,7 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
         "options": {"expires": 20.0},
     },
     "join feedback that waits long": {"task": "labeling.join_old_feedback", "schedule": schedule(3600.0)},
+    "forget old decisions of asking": {"task": "sampling.forget_old_decisions", "schedule": schedule(21_600.0)},
     "forget old feedback and respondents": {"task": "labeling.forget_old_feedback", "schedule": schedule(21_600.0)},
     "forget old idempotency keys": {"task": "labeling.forget_idempotency_keys", "schedule": schedule(3600.0)},
 }

@@ -16,6 +16,7 @@ from sampling import selectors
 from sampling.models import AskPolicy, RefillShard
 from sampling.services import (
     ask_counters,
+    ask_log,
     ask_policies,
     control_arm,
     features,
@@ -186,6 +187,13 @@ def sweep_ask_counters() -> None:
             ask_counters.rebuild(window, now=now)
         except (*_TRANSIENT, ask_counters.CountersDown) as error:
             logger.warning("asks of project %s were not counted anew; the next sweep will: %s", project.pk, error)
+
+
+@shared_task(name="sampling.forget_old_decisions", soft_time_limit=1_800, time_limit=1_860, acks_late=True)
+def forget_old_decisions() -> None:
+    """Hold the log of asking to the days that the settings allow; by default it is kept for ever."""
+    if deleted := ask_log.delete_old_decisions(now=timezone.now()):
+        logger.info("deleted %s old decisions of asking", deleted)
 
 
 def _execute_if_possible(run_id: int) -> None:

@@ -203,6 +203,8 @@ FEEDBACK_KEEP_DAYS = int(os.environ.get("FEEDBACK_KEEP_DAYS") or 0)
 """Opinions and behaviour older than that are deleted; 0: never."""
 RESPONDENT_KEEP_DAYS = int(os.environ.get("RESPONDENT_KEEP_DAYS") or 0)
 """After so many days nobody can tell any more who said a thing: hashes and comments are blanked; 0: never."""
+ASK_DECISION_KEEP_DAYS = int(os.environ.get("ASK_DECISION_KEEP_DAYS") or 0)
+"""Logged decisions not to ask that are older are deleted; 0: never."""
 
 # -- words, times, files --------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

@@ -15,10 +15,10 @@ from rest_framework.views import APIView
 
 from labeling import edges, fast_body
 from labeling.api import fast_json
-from labeling.api.body import small_body
 from labeling.api.feedback_serializers import AskEventSerializer, AskOutcomeSerializer, ShownAskSerializer
 from labeling.ask_tokens import AskToken
 from labeling.errors import NotAllowed
+from labeling.request_body import small_body
 from labeling.services import ask_events, ask_keys, origins, rate_limits
 from labeling.services.ask_events import Event, EventKind
 

@@ -8,9 +8,9 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from labeling.access import Capability
-from labeling.api.body import Body
 from labeling.edges import ProjectView
 from labeling.errors import InvalidInput, TooLarge
+from labeling.request_body import Body
 from labeling.services import idempotency
 from labeling.services.idempotency import StoredAnswer
 from labeling.services.recording import IntakeReport, OnConflict, Recorder, RowRecorder

@@ -13,10 +13,10 @@ from rest_framework.request import Request
 
 from labeling import fast_body, wire
 from labeling.access import Capability
-from labeling.api.body import small_body
 from labeling.edges import ProjectView
 from labeling.errors import InvalidInput, NotAllowed
 from labeling.models import ApiKey
+from labeling.request_body import small_body
 from labeling.respondent_hash import LONGEST_RESPONDENT
 from labeling.wire import PredictionPart, Row, RowError
 from sampling.api.ask_serializers import AskAnswerSerializer, AskOpportunitySerializer

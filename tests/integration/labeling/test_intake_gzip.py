@@ -10,7 +10,7 @@ import pytest
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from labeling.api import body
+from labeling import request_body
 from labeling.models import Item, Prediction, Project
 from tests.factories.intake import URL, counts, send, send_stream
 from tests.factories.labeling import NDJSON, item_row, model_version, ndjson, prediction_row
@@ -41,7 +41,7 @@ def send_packed(client: APIClient, packed: bytes, *, content_type: str = NDJSON,
 def test_compressed_rows_are_taken(
     app_client: APIClient, packed: bytes, content_type: str, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(request_body, "_BLOCK_BYTES", block)
     answer = send_packed(app_client, packed, content_type=content_type)
     assert (answer.status_code, counts(answer)) == (200, {"received": 50, "created": 50}), answer.content
     assert sorted(Item.objects.values_list("key", flat=True)) == sorted(str(number) for number in range(50))

@@ -10,6 +10,7 @@ from labeling import ask_tokens, wire
 from labeling.errors import InvalidInput
 from labeling.models import Ask, Item, PoolEntry, Prediction, Project, Question, Respondent
 from labeling.redis_client import redis_client
+from labeling.schema import JSONValue
 from labeling.services import ask_events
 from labeling.services.ask_events import Event, EventKind
 from sampling.asking import deciding, draws
@@ -102,7 +103,7 @@ def test_nobody_gets_the_token_of_somebody_else_by_naming_their_opportunity(
     project: Project, other: dict[str, Any]
 ) -> None:
     make.asking(project)
-    mine = {"respondent": ""} if "session" in other else {}
+    mine: dict[str, Any] = {"respondent": ""} if "session" in other else {}
     assert make.decide(project, "o-1", **mine).token
     theirs = make.decide(project, "o-1", **{**mine, **other})
     assert (theirs.ask, theirs.reason, theirs.token, theirs.question) == (False, "selected", None, None)
@@ -310,7 +311,7 @@ def private_question(project: Project) -> None:
 def answer_privately(project: Project, asked: asks.Answer, *, at: dt.datetime) -> None:
     assert asked.token is not None
     token = ask_tokens.read(asked.token, keys=[ask_setting.of(project).token_key], now=at.timestamp())
-    report = {"mechanism": "krr", "epsilon": 1.0, "k": 2}
+    report: JSONValue = {"mechanism": "krr", "epsilon": 1.0, "k": 2}
     ask_events.record(token, Event(EventKind.ANSWERED, {"thumb": "up"}, report), now=at)
 
 

@@ -131,7 +131,7 @@ def test_a_browser_may_ask_about_items_that_exist_and_say_nothing_else(app_clien
 
 def test_browsers_and_servers_do_not_take_each_others_opportunities(app_client: APIClient, asking: Project) -> None:
     ask(app_client, opportunity_id="o-0", consent=False)
-    in_page = {"payload": ..., "prediction": ..., "respondent": "user-2"}
+    in_page: dict[str, Any] = {"payload": ..., "prediction": ..., "respondent": "user-2"}
     first, again = (ask(browser(asking), opportunity_id="o-1", **in_page).json() for _ in range(2))
     assert (first["ask"], first["opportunity_id"]) == (True, "o-1")
     # Each call of `browser` makes a key of its own, and what one page names another cannot.
@@ -160,7 +160,7 @@ def test_a_browser_names_opportunities_by_at_most_150_characters(app_client: API
 @pytest.mark.parametrize("announces", [True, False])
 def test_a_browser_sends_at_most_64_kib_whether_it_announces_them_or_not(asking: Project, announces: bool) -> None:
     body = json.dumps({"key": "t-1", "question": "x" * 70_000}).encode()
-    chunked = {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    chunked: dict[str, Any] = {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
     answer = browser(asking).post(URL, body, content_type="application/json", **({} if announces else chunked))
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
     assert browser(asking).post(URL, b"{", content_type="application/json").json()["code"] == "invalid_json"

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from labeling.api import body
-from labeling.api.body import Body
+from labeling import request_body
+from labeling.request_body import Body
 
 lines = st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"")), min_size=1, max_size=12)
 
@@ -22,7 +22,7 @@ def body_of(raw: bytes) -> Body:
 def test_lines_are_found_wherever_blocks_end(lines: list[bytes], block_bytes: int) -> None:
     raw = b"\n".join(lines).removeprefix(b"\xef\xbb\xbf")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(body, "_BLOCK_BYTES", block_bytes)
+        patch.setattr(request_body, "_BLOCK_BYTES", block_bytes)
         found = list(body_of(raw).rows())
     expected = raw.split(b"\n")
     assert found == (expected if expected[-1] else expected[:-1])
@@ -33,7 +33,7 @@ def test_a_line_that_is_too_long_is_cut_and_the_next_one_found(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, block_bytes: int
 ) -> None:
     settings.INTAKE_MAX_ROW_BYTES = 10
-    monkeypatch.setattr(body, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(request_body, "_BLOCK_BYTES", block_bytes)
     found = list(body_of(b"short\n" + b"x" * 500 + b"\nnext\n" + b"y" * 500).rows())
     assert [row if len(row) <= 10 else b"too long" for row in found] == [b"short", b"too long", b"next", b"too long"]
 
