@@ -61,6 +61,12 @@ class WordingSerializer(serializers.Serializer[None]):
         help_text="Makes it private: the widget randomises answers with this budget. Above 0, at most 8.",
     )
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A field that is misspelt must not leave a question without an end, or live, without a word."""
+        if unknown := sorted(set(self.initial_data) - set(self.fields)):
+            raise serializers.ValidationError(dict.fromkeys(unknown, "is no field of a question"))
+        return attrs
+
 
 class NewQuestionSerializer(WordingSerializer):
     key = serializers.SlugField(max_length=64, help_text="Your name of it. Never changes.")

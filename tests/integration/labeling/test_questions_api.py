@@ -79,6 +79,7 @@ def test_a_question_is_paused_resumed_and_ended(app_client: APIClient) -> None:
         ({"target_half_width": 0.5}, "invalid_objective"),
         ({"target_half_width": 1e-9}, "invalid_objective"),
         ({"target_answers": 0}, "invalid_input"),
+        ({"target_answer": 5}, "invalid_input"),
         ({"target_answers": 10**9}, "invalid_objective"),
         ({"deadline": "soon"}, "invalid_input"),
     ],
