@@ -221,7 +221,7 @@ def test_a_private_question_is_not_shown_where_its_noise_cannot_be_kept(
     assert heard(page, "shown") == heard(page, "dismissed") == []
 
 
-@pytest.mark.parametrize("given", [("token", "key"), ("token", "key", "question")])
+@pytest.mark.parametrize("given", [("token",), ("token", "key"), ("token", "question"), ("token", "key", "question")])
 def test_the_item_of_a_private_ask_that_the_server_got_is_left_alone_and_nothing_else(
     given: tuple[str, ...], visit: Visit, requests: list[Request], asking: Project, item: Item, host: Host
 ) -> None:

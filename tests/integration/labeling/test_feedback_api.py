@@ -274,7 +274,7 @@ def test_an_answer_goes_to_the_address_of_its_token(
 
 def test_ids_of_answers_are_not_for_others(app_client: APIClient, project: Project) -> None:
     ask = asks.ask(project)
-    answer = send(app_client, [{**row(1, token=ask_keys.token_for(ask)), "id": f"answer:{ask.pk}:c-1"}])
+    answer = send(app_client, [{**row(1, "click", None, token=ask_keys.token_for(ask)), "id": f"answer:{ask.pk}:c-1"}])
     assert [code for _, _, code in failures(answer)] == ["invalid_id"]
     assert not Feedback.objects.exists()
 
