@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 _OF_DATA: Final = "default-src 'none'; frame-ancestors 'none'"
 
 
-class ContentSecurityMiddleware(CSPMiddleware):  # type: ignore[misc]  # the package has no types
+class ContentSecurityMiddleware(CSPMiddleware):
     """Pages get the policy of the settings. JSON is no page: it gets the strictest one, which need not be put together
     anew for each of many answers a second."""
 

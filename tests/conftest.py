@@ -9,7 +9,6 @@ from feedbackproject import embedded
 from labeling.models import ApiKey, LabelSchema, Membership, Project
 from labeling.services import api_keys
 
-
 # How fast a machine makes examples says nothing of the code under test.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ours")
