@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 from django.db import connection, transaction
+from pytest_django import Settings
 
 from labeling.models import Ask, Item, Prediction, Project
 from labeling.redis_client import redis_client
@@ -45,6 +46,16 @@ def test_a_budget_of_one_with_eight_threads_is_spent_exactly_once(project: Proje
     said = at_once([partial(reason, project, f"o-{number}") for number in range(8)])
     said += [reason(project, "last")]
     assert Counter(said)["selected"] == 1
+    assert Ask.objects.count() == 1
+
+
+def test_a_budget_is_kept_by_who_looks_at_old_counts(project: Project, settings: Settings) -> None:
+    """Counts of a moment ago only say no; who says yes reserves in Redis."""
+    settings.ASK_COUNTS_SECONDS = 3600.0
+    make.asking(project, budget_asks=1)
+    make.decide(project, "first", now=LATE)
+    said = at_once([partial(reason, project, f"o-{number}") for number in range(8)])
+    assert set(said) == {"budget"}
     assert Ask.objects.count() == 1
 
 
