@@ -120,9 +120,7 @@ def measure(crowd: Crowd, kind: str, share: float, seed: int) -> Row:
     rng = np.random.default_rng([seed, KINDS.index(kind), round(100 * share)])
     whole, timing, count = spoiled(crowd, kind, share, rng)
     found = examine(whole, timing=timing)
-    suspicion = np.array(
-        [max((float(each[s]) for each in found.findings.nats.values()), default=0.0) for s in range(whole.n_sources)]
-    )
+    suspicion = found.suspicion
     honest = is_known_honest(crowd)
     flagged = set_aside(found.suggestions)
     judged = np.concatenate([honest, np.ones(count, dtype=bool)])

@@ -44,11 +44,18 @@ class AgreementTest:
     answers: NDArray[np.float64]
 
     @property
+    def likeliest(self) -> NDArray[np.float64]:
+        """Log Bayes factor of the likelier dishonest story."""
+        factor: NDArray[np.float64] = np.maximum(self.guessing, np.where(self.kappa < 0, self.opposing, -np.inf))
+        return factor
+
+    @property
     def dishonesty(self) -> NDArray[np.float64]:
         """The log odds of the likelier dishonest story, one in twenty being dishonest; 0 for who agrees beyond chance (kappa above 0.1)."""
-        factor = np.maximum(self.guessing, np.where(self.kappa < 0, self.opposing, -np.inf))
         return np.where(
-            self.kappa < LARGEST_KAPPA, np.maximum(factor - np.log(PRIOR_HONEST / (1.0 - PRIOR_HONEST)), 0.0), 0.0
+            self.kappa < LARGEST_KAPPA,
+            np.maximum(self.likeliest - np.log(PRIOR_HONEST / (1.0 - PRIOR_HONEST)), 0.0),
+            0.0,
         )
 
 

@@ -12,6 +12,7 @@ from datasets.consensus.evidence import Evidence
 from datasets.consensus.parameters import is_statement
 from datasets.consensus.source_quality.agreement_test import agreement_test
 from datasets.consensus.source_quality.collusion import collusion
+from datasets.consensus.source_quality.copying import copying
 from datasets.consensus.source_quality.gold_rate import GoldTest
 from datasets.consensus.source_quality.invariability import expected_answers, invariability
 from datasets.consensus.source_quality.pace import pace, too_fast_below
@@ -30,6 +31,7 @@ from datasets.consensus.source_quality.suggestion import (
 from datasets.consensus.source_quality.velocity import bursts
 
 ROUNDS: Final = 2
+MOST_EXONERATING_NATS: Final = 5.0
 LARGEST_DISAGREEING_SHARE: Final = 0.3
 """If agreement speaks against more of the answers than this, it is the belief that is in doubt: then it sets nobody aside."""
 
@@ -40,12 +42,16 @@ class Examination:
 
     weights
         Shape (n,), of the evidence: its own, or 0 where the source is set aside.
+    suspicion
+        Shape (n_sources,), nats: the findings of all families together, less up to 5 for agreement that speaks for honest work. Puts the sources
+        in order; what is done about them goes by single findings, whose strength is known.
     """
 
     findings: Findings
     suggestions: list[Suggestion]
     beliefs: label_model.Beliefs
     weights: NDArray[np.float64]
+    suspicion: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,16 +76,19 @@ def examine(
 
     Costs one fit and one pass of each detector a round.
     """
-    weights = evidence.weight
     unseen = _seen_once(evidence, timing)
-    beliefs = label_model.fit(evidence, settings=settings)
     findings = Findings(evidence.n_sources, dict(unseen))
     suggestions = suggest(findings)
     is_out = set_aside(suggestions)
+    # A group may be large enough to be believed: what is seen without a belief must not spoil the first one.
+    weights = evidence.weight * (~is_out[evidence.source])
+    leaning = np.zeros(evidence.n_sources)
+    beliefs = label_model.fit(evidence.reweighted(weights), settings=settings)
     for _ in range(rounds):
         trusted = evidence.reweighted(weights)
         test = agreement_test(trusted, beliefs.parameters)
         agreement = np.clip(np.maximum(test.dishonesty, test.standing_nats), 0.0, LARGEST_NATS)
+        leaning = np.clip(test.likeliest, -MOST_EXONERATING_NATS, 0.0)
         bar = bar_nats(evidence.n_sources, len(unseen) + 1)
         against = test.answers[(agreement >= bar) & ~is_out].sum()
         if against > LARGEST_DISAGREEING_SHARE * test.answers.sum():
@@ -90,7 +99,8 @@ def examine(
         by_source = (~set_aside(suggestions)).astype(np.float64)
         weights = evidence.weight * by_source[evidence.source]
         beliefs = label_model.fit(evidence.reweighted(weights), settings=settings)
-    return Examination(findings, suggestions, beliefs, weights)
+    suspicion = leaning + np.sum(list(findings.nats.values()), axis=0)
+    return Examination(findings, suggestions, beliefs, weights, suspicion)
 
 
 def set_aside(suggestions: list[Suggestion]) -> NDArray[np.bool_]:
@@ -105,10 +115,14 @@ def _seen_once(evidence: Evidence, timing: Timing | None) -> dict[Family, NDArra
     counts = np.bincount(
         evidence.source[said] * evidence.n_classes + evidence.answer[said], minlength=size * evidence.n_classes
     ).reshape(size, -1)
+    together = _collusion(evidence)
+    # A group that copies would pass for what most others say.
+    is_independent = together < bar_nats(size, 1)
+    expected = expected_answers(evidence.reweighted(evidence.weight * is_independent[evidence.source]))
     found: dict[Family, NDArray[np.float64]] = {
-        "invariability": nats_of(invariability(counts.astype(np.float64), expected_answers(evidence)).p_value),
+        "invariability": nats_of(invariability(counts.astype(np.float64), expected).p_value),
         "contradiction": nats_of(repeats(evidence).p_value),
-        "collusion": _collusion(evidence),
+        "collusion": together,
     }
     hits, misses = gold_record(evidence)
     if (hits + misses).any():
@@ -137,4 +151,4 @@ def _collusion(evidence: Evidence) -> NDArray[np.float64]:
     found = collusion(evidence)
     # The largest of so many comparisons.
     nats = nats_of(norm.sf(found.excess)) - np.log(np.maximum(found.partners, 1))
-    return np.clip(nats, 0.0, LARGEST_NATS)
+    return np.clip(np.maximum(nats, copying(evidence)), 0.0, LARGEST_NATS)

@@ -9,6 +9,7 @@ from datasets.consensus.evidence import Evidence, Kind, evidence
 from datasets.consensus.label_model import fit
 from datasets.consensus.source_quality.agreement_test import agreement_test
 from datasets.consensus.source_quality.collusion import collusion
+from datasets.consensus.source_quality.copying import copying
 from datasets.consensus.source_quality.examination import Timing, examine, set_aside
 from datasets.consensus.source_quality.gold_rate import GoldTest, gold_rate
 from datasets.consensus.source_quality.invariability import (
@@ -170,6 +171,44 @@ def test_a_group_that_copies_is_found_and_honest_experts_are_not() -> None:
     assert {pair[:2] for pair in found.pairs} == set(itertools.combinations(range(20, 24), 2))
     nobody = collusion(crowd)
     assert (nobody.group == -1).all()
+
+
+def large_ring(rng: np.random.Generator, *, right: float = 0.0) -> Evidence:
+    """Thirty of fifty sources who say the same of the same items, right by the given chance beyond a guess."""
+    crowd, truth = honest_crowd(rng, items=300, sources=20, per_item=6)
+    attacked = rng.permutation(300)[:40]
+    copied = np.where(rng.random(40) < right, truth[attacked], rng.integers(0, 3, 40))
+    return joined(crowd, np.tile(attacked, 30), np.repeat(np.arange(20, 50), 40), np.tile(copied, 30))
+
+
+def test_copies_are_found_though_they_outnumber_everybody_else() -> None:
+    said = large_ring(np.random.default_rng(31))
+    nats = copying(said)
+    assert nats[20:].min() > bar_nats(50, 6)
+    assert nats[:20].max() < 3.0
+    found = examine(said)
+    assert set_aside(found.suggestions).tolist() == [False] * 20 + [True] * 30
+    assert found.suspicion[20:].min() > found.suspicion[:20].max()
+    alone, _ = honest_crowd(np.random.default_rng(31), items=300, sources=20, per_item=6)
+    assert (found.beliefs.posterior.argmax(axis=1) == fit(alone).posterior.argmax(axis=1)).mean() > 0.98
+
+
+def test_people_who_agree_because_they_are_right_are_no_copies() -> None:
+    assert copying(large_ring(np.random.default_rng(32), right=1.0)).max() < 3.0
+
+
+def test_copies_whom_nobody_else_met_cannot_be_judged() -> None:
+    items = np.tile(np.arange(30), 5)
+    said = evidence(items, np.repeat(np.arange(5), 30), items % 3, n_items=30, n_sources=5, n_classes=3)
+    assert copying(said).tolist() == [0.0] * 5
+
+
+def test_copying_is_equivariant_and_leaves_its_argument() -> None:
+    said = large_ring(np.random.default_rng(33))
+    order = np.random.default_rng(34).permutation(len(said))
+    before = said.answer.copy()
+    assert copying(said.rows(order)) == pytest.approx(copying(said))
+    assert (said.answer == before).all()
 
 
 def test_agreement_tells_guessing_and_opposing_from_honest_work() -> None:
