@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from datasets.consensus import label_model
 from datasets.consensus.evidence import Evidence, Kind, evidence
 from datasets.consensus.model_prior import ModelPrior
+from datasets.consensus.parameters import is_statement
 from datasets.consensus.randomised_response import channel_matrix
 from datasets.consensus.reliability_curve import reliability_curve
 from datasets.consensus.votes import majority
@@ -34,6 +35,7 @@ PRAISE: Final = {"thumbs": (0.25, 0.85), "implicit": (0.4, 0.65)}
 """How often a wrong and a right prediction is praised."""
 ADVERSARIAL: Final = (0.0, 0.1, 0.3, 0.5)
 ALL, MAJORITY = "all together, label model", "all together, majority"
+STATED: Final = "all statements, majority (no verdicts about the model's word)"
 WITH_PRIOR, WITH_MODEL = f"{ALL}, the model's word as a weak prior", f"{ALL}, the model as one more source"
 
 
@@ -132,6 +134,7 @@ def beliefs_by_method(world: World) -> dict[str, NDArray[np.float32] | NDArray[n
         f"{name} alone": label_model.fit(world.said.rows(world.part == part), settings=settings).posterior
         for part, name in enumerate(PER_ITEM)
     }
+    found[STATED] = majority(world.said.rows(is_statement(world.said.kind)))
     found[MAJORITY] = majority(world.said)
     found[ALL] = label_model.fit(world.said, settings=settings).posterior
     classes = world.said.n_classes
@@ -201,7 +204,8 @@ def report(crowd: Crowd, rows: list[Row], curve: list[tuple[float, float, int]],
     lines += [
         "", "A thumb alone cannot name another class than the predicted one, and nobody can know from thumbs how good the model is (the label model",
         "warns of it): the probabilities of such lone sources are not meant to be calibrated. The majority counts every thumb up as a vote for the predicted class, and so",
-        "takes the model's word, which is right in three quarters. The label model takes only what people said, unless it is told to take the model's word as well.", "",
+        "takes the model's word, which is right in three quarters. The label model takes only what people said, unless it is told to take the model's word as well: compare it",
+        "with the majority of the statements, and with the model's word with the majority of all.", "",
         "## Reliability of all together, without adversaries", "", "| stated | right | items |", "|---:|---:|---:|",
     ]  # fmt: skip
     lines += [f"| {stated:.3f} | {right:.3f} | {n} |" for stated, right, n in curve]
