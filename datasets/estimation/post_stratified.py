@@ -204,7 +204,7 @@ def prediction_powered(
     of_guesses = sum(
         share**2 * each.variance / each.count for share, each in zip(shares, left, strict=True) if each.count
     )
-    error = (of_labels + float(used.mean()) ** 2 * of_guesses) ** 0.5
+    error = float((of_labels + float(used.mean()) ** 2 * of_guesses) ** 0.5)
     found = student_interval(value, error, n, freedom=effective - 1.0)
     return Weighted(value, found.low, found.high, n, effective)
 
