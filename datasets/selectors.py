@@ -6,11 +6,30 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, Exists, F, FilteredRelation, Func, OuterRef, Q, QuerySet, TextField
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import (
+    Avg,
+    Count,
+    DateTimeField,
+    Exists,
+    F,
+    FilteredRelation,
+    Func,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+    Variance,
+)
 from django.db.models.fields.json import KeyTransform
+from numpy.typing import NDArray
 
 from datasets.errors import SnapshotNotFound
+from datasets.estimation.moments import Moments
 from datasets.formats.row import DatasetRow, value_of
 from datasets.models import AcceptedLabel, PendingEvidence, Snapshot, SnapshotRow
 from labeling.models import AnnotationTask, Item, Membership, ModelVersion, PoolEntry, Prediction, Project
@@ -36,6 +55,35 @@ class Outcomes:
 
     n: int
     correct: int
+
+
+@dataclass(frozen=True, eq=False)
+class AuditOutcomes:
+    """What a model said of the audit reserve, by cohort: the items that arrived between two refills that drew audit labels.
+
+    is_right, confidence, cohort
+        Shape (n,), one for each audit label of an item it predicted: 1 or 0, what it gave its answer, and the cohort by its
+        place in order of arrival.
+    others
+        For each cohort the model's confidence in those of its items that have no label. Items of the reserve that a person
+        picked, or that came with a label, are in neither.
+    """
+
+    is_right: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    cohort: NDArray[np.int64]
+    others: Sequence[Moments]
+
+    @property
+    def labelled(self) -> NDArray[np.int64]:
+        """Audit labels of each cohort."""
+        return np.bincount(self.cohort, minlength=len(self.others))
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Items of each cohort, labelled or not."""
+        sizes: NDArray[np.int64] = self.labelled + np.array([each.count for each in self.others])
+        return sizes
 
 
 @dataclass(frozen=True)
@@ -77,7 +125,7 @@ def with_evidence_ids(labels: QuerySet[AcceptedLabel]) -> QuerySet[AcceptedLabel
 
 
 def audit_labels(project: Project) -> QuerySet[AcceptedLabel]:
-    """Current labels of the audit reserve: a simple random sample of the pool, whatever was asked when and why.
+    """Current labels of the audit reserve: of the items that arrived together a simple random sample, whatever was asked why.
 
     Items that a person picked or that came with their labels are left out, for neither is picked at random; one that is
     asked again stays what it was.
@@ -94,20 +142,51 @@ def actively_chosen_labels(project: Project) -> QuerySet[AcceptedLabel]:
     return current_labels(project).filter(reason=AnnotationTask.Reason.UNCERTAIN)
 
 
-def audit_outcomes(project: Project, model_version: ModelVersion) -> Outcomes:
-    """Outcomes of the model on the audit labels it predicted: correct / n estimates its accuracy without bias."""
-    return _outcomes(audit_labels(project), model_version)
+def audit_outcomes(project: Project, model_version: ModelVersion) -> AuditOutcomes:
+    """Outcomes of the model on the audit labels it predicted, and how many items of the reserve each cohort has.
+
+    An item that arrived earlier had more audit draws in which to be chosen, so `is_right` has no mean that is worth anything:
+    weigh the cohorts, see `datasets.estimation.post_stratified`. Three statements, however many items there are.
+    """
+    begun = AnnotationTask.objects.filter(
+        project=project, state=AnnotationTask.State.ANSWERED, is_audit=True, batch__isnull=False
+    )
+    draws = list(begun.order_by("created_at").values_list("created_at", flat=True).distinct())
+    cohort = Func(
+        F("item__created_at"),
+        Value(draws, output_field=ArrayField(DateTimeField())),
+        function="width_bucket",
+        output_field=IntegerField(),
+    )
+    labels = audit_labels(project).exclude(label="").filter(item__predictions__model_version=model_version)
+    fields = ("label", "item__predictions__predicted_class", "item__predictions__confidence", "cohort")
+    rows = list(labels.annotate(cohort=cohort).values_list(*fields))
+    known = AcceptedLabel.objects.filter(item_id=OuterRef("item_id"), superseded_at__isnull=True)
+    unlabelled = (
+        Prediction.objects.filter(model_version=model_version, item__bucket__lt=AUDIT_RESERVE_END)
+        .exclude(Exists(known))
+        .annotate(cohort=cohort)
+        .values("cohort")
+        .annotate(count=Count("pk"), mean=Avg("confidence"), variance=Variance("confidence"))
+        .order_by()
+    )
+    others = [Moments(0)] * (len(draws) + 1)
+    for row in unlabelled:
+        others[row["cohort"]] = Moments(row["count"], row["mean"], row["variance"])
+    return AuditOutcomes(
+        is_right=np.array([label == said for label, said, *_ in rows], dtype=np.float64),
+        confidence=np.array([confidence for _, _, confidence, _ in rows], dtype=np.float64),
+        cohort=np.array([number for *_, number in rows], dtype=np.int64),
+        others=others,
+    )
 
 
 def naive_outcomes(project: Project, model_version: ModelVersion) -> Outcomes:
     """Outcomes on the actively chosen labels, for contrast: these are the hard items, so correct / n is too low."""
-    return _outcomes(actively_chosen_labels(project), model_version)
-
-
-def _outcomes(labels: QuerySet[AcceptedLabel], model_version: ModelVersion) -> Outcomes:
     # Where an answer is not one class, a model cannot be right or wrong by comparison.
     counts = (
-        labels.exclude(label="")
+        actively_chosen_labels(project)
+        .exclude(label="")
         .annotate(
             said=FilteredRelation("item__predictions", condition=Q(item__predictions__model_version=model_version))
         )

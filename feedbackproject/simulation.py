@@ -17,8 +17,8 @@ from django.utils import timezone
 from numpy.typing import NDArray
 
 from datasets import selectors as datasets_selectors
-from datasets.estimation.wilson import Estimate, proportion_interval
-from datasets.services import accept
+from datasets.estimation.wilson import Estimate
+from datasets.services import accept, accuracy
 from feedbackproject import known_labels
 from labeling import selectors
 from labeling.models import Item, Membership, ModelVersion, Project
@@ -272,14 +272,13 @@ class Simulation:
         ):
             if hits is not None:
                 self._record(arm, hits, version, label_count=count, now=now)
-        outcomes = datasets_selectors.audit_outcomes(self.project, champion)
         return Step(
             labels=count,
             audit_labels=datasets_selectors.audit_labels(self.project).count(),
             active=active,
             newest=self._hits_of_version(newest) if newest is not None and newest != champion else active,
             control=control,
-            audit=proportion_interval(outcomes.correct, outcomes.n),
+            audit=accuracy.by_audit_labels(self.project, champion),
             is_promoted=is_promoted,
         )
 

@@ -35,14 +35,19 @@ def normal_interval(value: float, standard_error: float, n: int, *, confidence: 
     return _interval(value, standard_error, n, _upper(norm(), confidence))
 
 
-def student_interval(value: float, standard_error: float, n: int, *, confidence: float = 0.95) -> MeanEstimate:
-    """As `normal_interval` with the quantile of Student's t with n - 1 degrees of freedom; n = 1: all of the real line.
+def student_interval(
+    value: float, standard_error: float, n: int, *, freedom: float | None = None, confidence: float = 0.95
+) -> MeanEstimate:
+    """As `normal_interval` with the quantile of Student's t.
+
+    `freedom`: its degrees of freedom, n - 1 unless given; 0 or less: all of the real line.
 
     >>> estimate = student_interval(0.5, 0.1, 20)
     >>> f"{estimate.low:.3f} {estimate.high:.3f}"
     '0.291 0.709'
     """
-    return _interval(value, standard_error, n, _upper(t(n - 1), confidence) if n > 1 else float("nan"))
+    degrees = n - 1 if freedom is None else freedom
+    return _interval(value, standard_error, n, _upper(t(degrees), confidence) if degrees > 0 else float("nan"))
 
 
 def _upper(distribution: Any, confidence: float) -> float:

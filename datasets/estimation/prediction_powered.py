@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.estimation.interval import MeanEstimate, finite_column, normal_interval, student_interval
+from datasets.estimation.moments import Moments, together
 
 TUNED_FROM: Final = 100
 """With fewer outcomes a tuned power is hardly better than 1, and its interval too narrow: see `estimate`."""
@@ -71,34 +72,28 @@ def estimate(
     if not len(outcomes) or not len(others):
         raise ValueError("at least one sampled and one other item are needed")
     n, population = len(outcomes), len(others)
-    powers = _powers(power, outcomes, says, others)
-    corrected = outcomes - powers * (says - others.mean())
+    used = np.full(n, power) if power is not None else powers(outcomes, says, Moments.of(others))
+    corrected = outcomes - used * (says - others.mean())
     # One outcome has no spread with ddof 1.
     spread = float(corrected.var(ddof=quantile == "t")) if n > 1 or quantile == "normal" else float("nan")
-    error = (float(powers.mean()) ** 2 * float(others.var()) / population + spread / n) ** 0.5
+    error = (float(used.mean()) ** 2 * float(others.var()) / population + spread / n) ** 0.5
     interval = normal_interval if quantile == "normal" else student_interval
     return interval(float(corrected.mean()), error, n, confidence=confidence)
 
 
-def _powers(
-    power: float | None, outcomes: NDArray[np.float64], says: NDArray[np.float64], others: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The power of each row, shape (n,)."""
-    if power is None and len(outcomes) >= TUNED_FROM:
-        return _tuned(outcomes, says, others)
-    return np.full(len(outcomes), 1.0 if power is None else power)
+def powers(outcomes: NDArray[np.float64], says: NDArray[np.float64], others: Moments) -> NDArray[np.float64]:
+    """The power of each row, shape (n,): 1 for n < 100, else the one of least variance by the other rows, within [0, 1].
 
-
-def _tuned(
-    outcomes: NDArray[np.float64], says: NDArray[np.float64], others: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """For each row the power of least variance, by the covariance of the other rows; shape (n,), within [0, 1]."""
+    `outcomes` and `says` have the shape (n,) and are finite; `others` are the guesses of the items that were not sampled.
+    """
     n = len(outcomes)
-    variance = float(np.concatenate([says, others]).var())
+    if n < TUNED_FROM:
+        return np.ones(n)
+    variance = together([Moments.of(says), others]).variance
     if variance == 0.0:
         return np.zeros(n)
     products = (outcomes - outcomes.mean()) * (says - says.mean())
     # Without row i both means move; n / (n - 1) times the row's product is what the sum of products then loses.
     covariance = (products.sum() - n / (n - 1) * products) / (n - 1)
-    powers: NDArray[np.float64] = np.clip(covariance / ((1.0 + n / len(others)) * variance), 0.0, 1.0)
-    return powers
+    tuned: NDArray[np.float64] = np.clip(covariance / ((1.0 + n / others.count) * variance), 0.0, 1.0)
+    return tuned

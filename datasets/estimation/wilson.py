@@ -64,11 +64,28 @@ def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> 
         raise ValueError(f"successes must lie in [0, n], not {successes} of {n}")
     if n == 0:
         return Estimate(value=None, low=0.0, high=1.0, n=0)
-    z = float(norm.ppf((1.0 + confidence) / 2.0))
     value = successes / n
-    centre = (value + z * z / (2 * n)) / (1 + z * z / n)
-    half_width = z * math.sqrt(value * (1 - value) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    # At the ends the formula gives 0 and 1 exactly, but for rounding.
-    low = 0.0 if successes == 0 else min(centre - half_width, value)
-    high = 1.0 if successes == n else max(centre + half_width, value)
+    low, high = share_interval(value, n, confidence=confidence)
     return Estimate(value=value, low=low, high=high, n=n)
+
+
+def share_interval(share: float, n: float, *, confidence: float = 0.95) -> tuple[float, float]:
+    """The same interval around a share of `n` observations, which need not be a whole number: an effective sample size.
+
+    Of a share of 0 the low end is exactly 0, of 1 the high end exactly 1. ValueError for a share outside [0, 1], n <= 0 or a
+    confidence outside (0, 1).
+
+    >>> [round(end, 4) for end in share_interval(0.75, 12.5)]
+    [0.4732, 0.9092]
+    """
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence must lie in (0, 1), not be {confidence}")
+    if not (0.0 <= share <= 1.0 and n > 0):
+        raise ValueError(f"a share lies in [0, 1] and is of some observations, not {share} of {n}")
+    z = float(norm.ppf((1.0 + confidence) / 2.0))
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half_width = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    # At the ends the formula gives 0 and 1 exactly, but for rounding.
+    low = 0.0 if share == 0.0 else min(centre - half_width, share)
+    high = 1.0 if share == 1.0 else max(centre + half_width, share)
+    return low, high

@@ -5,17 +5,22 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
-from django.db.models import Exists, OuterRef
+from django.db.models import OuterRef
 
 from datasets import selectors
-from datasets.estimation import lure, overlap, prediction_powered
+from datasets.estimation import lure, overlap, post_stratified
 from datasets.estimation.overlap import Verdict
-from datasets.estimation.wilson import proportion_interval
+from datasets.estimation.post_stratified import Weighted
+from datasets.estimation.wilson import Estimate
 from datasets.models import AcceptedLabel
+from datasets.selectors import AuditOutcomes
 from labeling.models import AnnotationTask, ModelVersion, Prediction, Project
-from labeling.splitting import AUDIT_RESERVE_END
 
 FEWEST_AUDIT_LABELS: Final = 10
+"""Effective ones."""
+NEWER_SHARE_TOLD: Final = 0.1
+"""A person is told if more of the items than this came after the last that has been drawn."""
+_NOTHING_DRAWN: Final = "No item drawn at random is answered yet."
 Kind = Literal["audit", "prediction_powered", "active"]
 
 
@@ -59,17 +64,18 @@ class _Drawn(NamedTuple):
 
 
 def estimates(project: Project, version: ModelVersion, *, since: dt.datetime) -> AccuracyEstimates:
-    """Estimate the accuracy of a version, in four statements however many labels there are.
+    """Estimate the accuracy of a version, in five statements however many labels there are.
 
     `since` is when its training snapshot was taken: active draws before it may have trained the model and are left out.
     """
-    outcome, sharpened = _from_the_reserve(project, version)
+    outcomes = selectors.audit_outcomes(project, version)
+    audit, sharpened = _by_audit(outcomes), _by_audit_and_confidence(outcomes)
     draws = _draws(project, version, since)
     active = _from_draws(draws)
     answered = sum(draw.state == AnnotationTask.State.ANSWERED for draw in draws)
     naive = selectors.naive_outcomes(project, version)
     return AccuracyEstimates(
-        version, _headline(outcome, sharpened), outcome, sharpened, active, naive, len(draws), answered
+        version, _headline(audit, sharpened), audit, sharpened, active, naive, len(draws), answered
     )
 
 
@@ -84,34 +90,54 @@ def _width(of: AccuracyEstimate) -> float:
     return float("inf") if of.low is None or of.high is None else of.high - of.low
 
 
-def _from_the_reserve(project: Project, version: ModelVersion) -> tuple[AccuracyEstimate, AccuracyEstimate]:
-    labels = selectors.audit_labels(project).exclude(label="").filter(item__predictions__model_version=version)
-    rows = list(labels.values_list("label", "item__predictions__predicted_class", "item__predictions__confidence"))
-    right = np.array([label == said for label, said, _ in rows], dtype=np.float64)
-    guesses = np.array([confidence for *_, confidence in rows], dtype=np.float64)
-    n, wilson = len(rows), proportion_interval(int(right.sum()), len(rows))
+def by_audit_labels(project: Project, version: ModelVersion) -> Estimate:
+    """The accuracy by the audit labels alone, weighted by arrival; without an audit label it has no value."""
+    outcomes = selectors.audit_outcomes(project, version)
+    if not len(outcomes.is_right):
+        return Estimate(None, 0.0, 1.0, 0)
+    found = post_stratified.proportion(outcomes.is_right, outcomes.cohort, outcomes.sizes)
+    return Estimate(found.value, found.low, found.high, found.n)
+
+
+def _by_audit(outcomes: AuditOutcomes) -> AccuracyEstimate:
+    n = len(outcomes.is_right)
     if not n:
-        nothing = "No item drawn at random is answered yet."
-        return _none("audit", nothing), _none("prediction_powered", nothing)
-    is_few = n < FEWEST_AUDIT_LABELS
-    verdict: Verdict = "weak" if is_few else "good"
-    reason = f"{n} items drawn at random{': too few' if is_few else ''}."
-    audit = AccuracyEstimate("audit", wilson.value, wilson.low, wilson.high, n, float(n), verdict, reason)
-    # Only items of the reserve: it was never trained on, so there the model's word is as good as on the audit labels.
-    reserve = Prediction.objects.filter(model_version=version, item__bucket__lt=AUDIT_RESERVE_END)
-    known = AcceptedLabel.objects.filter(item_id=OuterRef("item_id"), superseded_at__isnull=True)
-    others = np.array(list(reserve.exclude(Exists(known)).values_list("confidence", flat=True)), dtype=np.float64)
-    if not len(others):
-        return audit, _none("prediction_powered", "No unlabelled item of the reserve has a prediction.", n)
-    found = prediction_powered.estimate(right, guesses, others)
-    # A normal interval needs more labels than Wilson's, and both answers among them.
-    is_weak = n < overlap.FEWEST_EFFECTIVE or right.min() == right.max()
-    sharpened = AccuracyEstimate(
-        "prediction_powered", *_clipped(found.value, found.low, found.high), n, float(n),
-        "weak" if is_weak else "good",
-        f"{n} items drawn at random and the model's word on {len(others)} others{': too few' if is_weak else ''}.",
-    )  # fmt: skip
-    return audit, sharpened
+        return _none("audit", _NOTHING_DRAWN)
+    found = post_stratified.proportion(outcomes.is_right, outcomes.cohort, outcomes.sizes)
+    is_few = found.effective_n < FEWEST_AUDIT_LABELS
+    reason = _drawn_at_random(outcomes, found, is_few=is_few)
+    return _weighted("audit", found, "weak" if is_few else "good", reason)
+
+
+def _by_audit_and_confidence(outcomes: AuditOutcomes) -> AccuracyEstimate:
+    """PPI++. Only by items of the reserve: it was never trained on, so there the model's word is as good as on the labels."""
+    n, others = len(outcomes.is_right), sum(each.count for each in outcomes.others)
+    if not n:
+        return _none("prediction_powered", _NOTHING_DRAWN)
+    if not others:
+        return _none("prediction_powered", "No unlabelled item of the reserve has a prediction.", n)
+    found = post_stratified.prediction_powered(outcomes.is_right, outcomes.confidence, outcomes.cohort, outcomes.others)
+    # Student's interval needs more labels than Wilson's, and both answers among them.
+    is_weak = found.effective_n < overlap.FEWEST_EFFECTIVE or outcomes.is_right.min() == outcomes.is_right.max()
+    reason = _drawn_at_random(outcomes, found, is_few=is_weak, beside=f" and the model's word on {others} others")
+    return _weighted("prediction_powered", found, "weak" if is_weak else "good", reason)
+
+
+def _drawn_at_random(outcomes: AuditOutcomes, found: Weighted, *, is_few: bool, beside: str = "") -> str:
+    """What an estimate of the reserve rests on, and what a person should know of it."""
+    worth = f", weighted by arrival: worth {found.effective_n:.0f}" if round(found.effective_n) < found.n else ""
+    said = f"{found.n} items drawn at random{beside}{worth}{': too few' if is_few and not worth else ''}"
+    said += ", which is too few." if is_few and worth else "."
+    last = int(outcomes.cohort.max())
+    newer = int(outcomes.sizes[last + 1 :].sum()) / int(outcomes.sizes.sum())
+    if newer >= NEWER_SHARE_TOLD:
+        said += f" {newer:.0%} of the items came after those that have been drawn, and count like the newest of these."
+    return said
+
+
+def _weighted(kind: Kind, found: Weighted, verdict: Verdict, reason: str) -> AccuracyEstimate:
+    bounds = _clipped(found.value, found.low, found.high)
+    return AccuracyEstimate(kind, *bounds, found.n, found.effective_n, verdict, reason)
 
 
 def _draws(project: Project, version: ModelVersion, since: dt.datetime) -> list[_Drawn]:

@@ -17,15 +17,17 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from datasets.estimation import aipw, horvitz_thompson, lure, overlap, prediction_powered
+from datasets.estimation import aipw, horvitz_thompson, lure, overlap, post_stratified, prediction_powered
 from datasets.estimation.interval import MeanEstimate
+from datasets.estimation.moments import Moments
+from datasets.estimation.post_stratified import Weighted
 from datasets.estimation.wilson import proportion_interval
 from sampling import pool_summary
 from sampling.batch_rules.candidates import Parameters
 from sampling.batch_rules.registry import find
 from sampling.selection import DEFAULT_BETA, DEFAULT_EPSILON
 from sampling.strategies import margin
-from tests.bench.estimators_report import NAIVE, Row, Setting, report
+from tests.bench.estimators_report import NAIVE, UNWEIGHTED, Row, Setting, report
 
 TRAINED_ON, DRAWS, RESERVE = 120, 160, 0.1
 SAMPLES: Final = (8, 15, 30, 80, 160)
@@ -70,12 +72,11 @@ class Pool:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Labelled items in draw order; `left`, `reserve_left`: items that were there at the draw, all and of the reserve."""
+    """Labelled items in draw order; `left`: items that were there at the draw."""
 
     index: NDArray[np.int64]
     propensity: NDArray[np.float64]
     left: NDArray[np.int64]
-    reserve_left: NDArray[np.int64]
     is_audit: NDArray[np.bool_]
     in_reserve: NDArray[np.bool_]
     late_from: int
@@ -105,13 +106,11 @@ def draw(pool: Pool, selection: Selection, rng: np.random.Generator) -> Labels:
         items = np.flatnonzero(there)
         batch = _refill(items, in_reserve[items], scores[items], selection, seed=int(rng.integers(2**62)))
         before = np.arange(len(batch.item_ids))
-        audits_before: NDArray[np.int64] = np.cumsum(batch.is_audit) - batch.is_audit
-        audits_left = int(in_reserve[items].sum()) - audits_before
-        pieces.append((batch.item_ids, batch.propensity, len(items) - before, audits_left, batch.is_audit))
+        pieces.append((batch.item_ids, batch.propensity, len(items) - before, batch.is_audit))
         there |= pool.arrives_late
         there[np.concatenate([piece[0] for piece in pieces])] = False
-    index, propensity, left, reserve_left, is_audit = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    return Labels(index, propensity, left, reserve_left, is_audit, in_reserve, len(pieces[0][0]))
+    index, propensity, left, is_audit = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return Labels(index, propensity, left, is_audit, in_reserve, len(pieces[0][0]))
 
 
 def _refill(
@@ -166,22 +165,23 @@ def _of_draws(pool: Pool, labels: Labels, right: NDArray[np.float64]) -> Iterato
 
 
 def _of_audit(pool: Pool, labels: Labels, right: NDArray[np.float64]) -> Iterator[Said]:
-    audit = labels.is_audit
-    rows, outcomes = labels.index[audit], right[audit]
-    mean = proportion_interval(int(outcomes.sum()), len(outcomes))
-    note = ""
+    """By the functions the service calls, from what it knows: the reserve, and which of its items arrived when."""
+    rows, outcomes = labels.index[labels.is_audit], right[labels.is_audit]
+    others = np.setdiff1d(np.flatnonzero(labels.in_reserve), rows)
+    arrived = pool.arrives_late.astype(np.int64)
+    sizes = np.bincount(arrived[labels.in_reserve], minlength=2)
+    yield "audit slice, Wilson", _mean(post_stratified.proportion(outcomes, arrived[rows], sizes)), ""
+    left = [Moments.of(pool.guess[others[arrived[others] == cohort]]) for cohort in range(2)]
+    sharpened = post_stratified.prediction_powered(outcomes, pool.guess[rows], arrived[rows], left)
+    yield "audit slice, PPI++", _mean(sharpened), ""
     if pool.arrives_late.any():
-        # What arrived later had fewer draws in which to be chosen.
-        note = "early items had more chances"
-        late = pool.arrives_late[rows].astype(np.int64)
-        arrivals = _arrivals(pool.arrives_late[labels.in_reserve], int(audit[: labels.late_from].sum()))
-        if 0 < arrivals[1][0] < len(rows):
-            weighted = lure.estimate_of_rounds(outcomes, 1.0 / labels.reserve_left[audit], late, arrivals)
-            yield "audit slice, LURE by arrival", weighted, "population: the reserve, a tenth of the pool"
-    if mean.value is not None:
-        yield "audit slice, Wilson", MeanEstimate(mean.value, 0.0, mean.low, mean.high, mean.n), note
-    others = np.setdiff1d(np.arange(len(pool.is_right)), rows)
-    yield "audit slice, PPI++", prediction_powered.estimate(outcomes, pool.guess[rows], pool.guess[others]), note
+        mean = proportion_interval(int(outcomes.sum()), len(outcomes))
+        plain = MeanEstimate(outcomes.mean(), 0.0, mean.low, mean.high, mean.n)
+        yield UNWEIGHTED, plain, "for contrast: early items had more chances"
+
+
+def _mean(of: Weighted) -> MeanEstimate:
+    return MeanEstimate(of.value, 0.0, max(of.low, 0.0), min(of.high, 1.0), of.n)
 
 
 def _arrivals(is_late: NDArray[np.bool_], late_from: int) -> list[tuple[int, int]]:

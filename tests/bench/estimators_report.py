@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 NAIVE: Final = "naive mean of the labels"
+UNWEIGHTED: Final = "audit slice, unweighted"
+CONTRASTS: Final = (NAIVE, UNWEIGHTED)
+"""Shown beside the estimates; nobody quotes them."""
 FAIR_COVERAGE: Final = 0.90
 """A 95% interval that covers less often is said to cover too little."""
 MOSTLY_GOOD: Final = 0.9
@@ -75,7 +78,7 @@ def report(rows: Sequence[Row], command: str, *, default: str, trained_on: int, 
 def statements(rows: Sequence[Row], default: str) -> list[str]:
     """What the numbers say, in sentences."""
     drawn = [row for row in rows if row.setting != "by size"]
-    measured = [row for row in drawn if row.estimator != NAIVE and row.bias is not None]
+    measured = [row for row in drawn if row.estimator not in CONTRASTS and row.bias is not None]
     trusted, weak = [row for row in measured if row.is_trusted], [row for row in measured if not row.is_trusted]
     outside, uncovered = [row for row in trusted if not row.is_within], [row for row in trusted if not _covers(row)]
     said = [
@@ -89,6 +92,8 @@ def statements(rows: Sequence[Row], default: str) -> list[str]:
     said += _on_the_default(measured, default)
     if naive := [abs(row.bias) for row in drawn if row.estimator == NAIVE and row.bias is not None]:
         said.append(f"The naive mean of the labels is up to {100 * max(naive):.0f} points off.")
+    if unweighted := [row for row in drawn if row.estimator == UNWEIGHTED]:
+        said.append(f"What weighting by arrival mends.{_grouped(' Off by, in points', unweighted, _bias)}")
     if silent := [row for row in drawn if row.bias is None]:
         said.append(
             f"Never given a number: {'; '.join(f'{row.estimator} ({row.selection}, {row.setting})' for row in silent)}."

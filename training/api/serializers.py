@@ -160,7 +160,7 @@ class AccuracySerializer(serializers.Serializer[AccuracyEstimates]):
 
     model_version = serializers.CharField(source="model_version.name")
     headline = AccuracyEstimateSerializer(allow_null=True)
-    audit = AccuracyEstimateSerializer(help_text="Labels drawn uniformly, Wilson interval.")
+    audit = AccuracyEstimateSerializer(help_text="Labels drawn uniformly, weighted by arrival; Wilson interval.")
     prediction_powered = AccuracyEstimateSerializer(
         help_text="The same, with the model's confidence as control variate."
     )

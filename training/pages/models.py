@@ -10,8 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from datasets.estimation.wilson import Estimate, proportion_interval
-from datasets.selectors import audit_outcomes
+from datasets.services import accuracy
 from labeling import selectors as labeling_selectors
 from labeling.access import Capability
 from labeling.edges import Caller
@@ -87,7 +86,7 @@ def _show(request: HttpRequest, caller: Caller, form: RetrainingForm, status: in
     champion = labeling_selectors.champion(project)
     context = {
         "champion": champion,
-        "audit": _audit(project, champion),
+        "audit": champion and accuracy.by_audit_labels(project, champion),
         "lines": _lines(project),
         "runs": [
             (run, _measured(run.metrics.get("candidate"))) for run in selectors.training_runs(project)[:_RUNS_SHOWN]
@@ -107,13 +106,6 @@ def _show(request: HttpRequest, caller: Caller, form: RetrainingForm, status: in
         fragment="training/_training.html",
         status=status,
     )
-
-
-def _audit(project: Project, champion: ModelVersion | None) -> Estimate | None:
-    if champion is None:
-        return None
-    outcomes = audit_outcomes(project, champion)
-    return proportion_interval(outcomes.correct, outcomes.n)
 
 
 def _lines(project: Project) -> list[VersionLine]:

@@ -4,6 +4,7 @@ import datetime as dt
 
 from datasets import selectors as datasets_selectors
 from datasets.estimation.wilson import Estimate, proportion_interval
+from datasets.services import accuracy
 from labeling import selectors as labeling_selectors
 from labeling.models import ModelVersion, Project
 from training.models import LearningCurvePoint
@@ -18,14 +19,13 @@ def record_audit_point(project: Project, *, now: dt.datetime) -> LearningCurvePo
     champion = labeling_selectors.champion(project)
     if champion is None:
         return None
-    outcomes = datasets_selectors.audit_outcomes(project, champion)
     return _record(
         project,
         arm=LearningCurvePoint.Arm.ACTIVE,
         source=LearningCurvePoint.Source.AUDIT,
         seed=0,
         label_count=datasets_selectors.current_labels(project).count(),
-        estimate=proportion_interval(outcomes.correct, outcomes.n),
+        estimate=accuracy.by_audit_labels(project, champion),
         version=champion,
         now=now,
     )

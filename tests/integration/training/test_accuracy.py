@@ -10,13 +10,15 @@ from django.test.utils import CaptureQueriesContext
 from numpy.typing import NDArray
 from rest_framework.test import APIClient
 
+from datasets.estimation.wilson import proportion_interval
 from datasets.services import accept
+from datasets.services import accuracy as services
 from labeling import selectors as labeling_selectors
 from labeling.models import Annotation, AnnotationTask, Item, ModelVersion, PoolEntry, Project
 from sampling.models import RefillRun
 from sampling.services import policies, refill
 from tests.factories import sampling as make
-from training.services import accuracy
+from training.services import accuracy, curve
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +50,26 @@ def truths(project: Project) -> dict[int, str]:
     ModelVersion.objects.update(origin=ModelVersion.Origin.APP, created_at=NOW - dt.timedelta(days=1))
     is_right: NDArray[np.bool_] = rng.random(300) < np.clip(sure + 0.1, 0, 1)
     return {item.pk: "cat" if right else "dog" for item, right in zip(items, is_right, strict=True)}
+
+
+def arrive(project: Project, *, first: int, count: int, accurate: float, hours: int) -> dict[int, str]:
+    """Items that came so many hours after NOW, a fifth of them in the reserve, and predictions; their true classes."""
+    items = Item.objects.bulk_create(
+        Item(
+            pk=first + number,
+            project=project,
+            key=f"item-{first + number}",
+            payload={"text": f"text {number}"},
+            bucket=10 if number % 5 == 0 else make.OUTSIDE_RESERVE,
+            created_at=NOW + dt.timedelta(hours=hours),
+        )
+        for number in range(count)
+    )
+    PoolEntry.objects.bulk_create(PoolEntry(item=item, project=project, bucket=item.bucket) for item in items)
+    rng = np.random.default_rng(first)
+    sure = rng.uniform(0.6, 1.0, count)
+    make.scores(ModelVersion.objects.get(), items, np.stack([sure, (1 - sure) * 0.6, (1 - sure) * 0.4], axis=1))
+    return {item.pk: "cat" if rng.random() < accurate else "dog" for item in items}
 
 
 def draw(project: Project, seed: int) -> RefillRun:
@@ -91,6 +113,59 @@ def test_the_audit_labels_and_weighted_draws_find_the_truth_and_the_naive_mean_d
     assert (found.active.n, found.drawn, found.answered) == (120, 120, 120)
     assert found.naive.correct / found.naive.n < truth
     assert found.headline in (found.audit, found.prediction_powered)
+
+
+def test_the_audit_slice_is_right_of_a_pool_that_grew_and_drifted_and_its_plain_mean_is_not(
+    project: Project, annotator: User
+) -> None:
+    make.champion(project)
+    ModelVersion.objects.update(origin=ModelVersion.Origin.APP, created_at=NOW - dt.timedelta(days=1))
+    policies.new_version(project, by=None, batch_size=150, low_watermark=1, epsilon=0.5)
+    truths: dict[int, str] = {}
+    # Two thirds come after the first of two refills, and the model is wrong on more of them.
+    for seed, (count, accurate) in enumerate([(500, 0.95), (1_000, 0.4)]):
+        truths |= arrive(project, first=21_000_000 + 1_000 * seed, count=count, accurate=accurate, hours=seed)
+        run = refill.request(project, trigger=RefillRun.Trigger.MANUAL, seed=seed)
+        refill.execute(run.pk, now=NOW + dt.timedelta(hours=seed, minutes=30))
+        answer(project, annotator, truths)
+    truth = share(truths, list(truths))
+    version = ModelVersion.objects.get()
+    found = accuracy.estimates(version)
+    audited = list(AnnotationTask.objects.filter(is_audit=True).values_list("item_id", flat=True))
+    plain = proportion_interval(sum(truths[item] == "cat" for item in audited), len(audited))
+    assert plain.low > truth
+    for estimate in (found.audit, found.prediction_powered):
+        assert estimate.value == pytest.approx(truth, abs=0.06)
+        assert estimate.low is not None
+        assert estimate.high is not None
+        assert estimate.low < truth < estimate.high
+        assert estimate.n == len(audited)
+        assert 30 < estimate.effective_n < estimate.n - 10
+        assert estimate.verdict == "good"
+    assert f"weighted by arrival: worth {found.audit.effective_n:.0f}" in found.audit.reason
+    # Every figure of the audit slice is the same one.
+    said = services.by_audit_labels(project, version)
+    assert (said.value, said.low, said.high) == (found.audit.value, found.audit.low, found.audit.high)
+    point = curve.record_audit_point(project, now=LATER)
+    assert point is not None
+    assert (point.accuracy, point.evaluated_on) == (found.audit.value, len(audited))
+
+
+def test_items_that_came_after_the_last_draw_count_like_those_before_and_it_says_so(
+    project: Project, annotator: User, truths: dict[int, str]
+) -> None:
+    policies.new_version(project, by=None, batch_size=60, low_watermark=1, epsilon=0.5)
+    draw(project, 0)
+    answer(project, annotator, truths)
+    version = ModelVersion.objects.get()
+    before = accuracy.estimates(version).audit
+    arrive(project, first=22_000_000, count=100, accurate=0.1, hours=50)
+    after = accuracy.estimates(version).audit
+    assert (after.value, after.low, after.high) == (before.value, before.low, before.high)
+    assert "came after" not in before.reason
+    assert after.reason.endswith(
+        "25% of the items came after those that have been drawn, and count like the newest of these."
+    )
 
 
 def test_a_rule_without_chances_is_not_estimable_and_the_audit_labels_still_are(
