@@ -13,6 +13,7 @@ from rest_framework.request import Request
 
 from labeling import fast_body, wire
 from labeling.access import Capability
+from labeling.authentication import PersonAuthentication, RecentKeyAuthentication
 from labeling.edges import ProjectView
 from labeling.errors import InvalidInput, NotAllowed
 from labeling.models import ApiKey
@@ -57,6 +58,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class AskList(ProjectView):
+    authentication_classes = [RecentKeyAuthentication, PersonAuthentication]
     capabilities = {"POST": Capability.ASK}
 
     @extend_schema(
