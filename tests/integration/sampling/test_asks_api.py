@@ -155,6 +155,29 @@ def test_what_is_no_object_is_refused(app_client: APIClient, asking: Project, bo
     assert app_client.post(URL, body, content_type="application/json").status_code == 400
 
 
+def test_a_body_that_is_too_large_or_of_another_type_is_refused(
+    app_client: APIClient, asking: Project, settings: Settings
+) -> None:
+    settings.API_MAX_BODY_BYTES = 1_000
+    large = ask(app_client, payload={"text": "a" * 1_000})
+    assert (large.status_code, large.json()["code"]) == (413, "body_too_large")
+    form = app_client.post(URL, {"key": "t-1"}, format="multipart")
+    assert (form.status_code, form.json()["code"]) == (415, "unsupported_media_type")
+    assert AskDecision.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("accepted", "status"),
+    [("*/*", 200), ("application/json", 200), ("text/html, application/json;q=0.5", 200), ("text/html", 406)],
+)
+def test_the_answer_is_json_for_whoever_takes_it(
+    app_client: APIClient, asking: Project, accepted: str, status: int
+) -> None:
+    answer = app_client.post(URL, BODY, format="json", headers={"Accept": accepted})
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/json")
+    assert AskDecision.objects.count() == (status == 200)
+
+
 def test_a_browser_may_ask_about_items_that_exist_and_say_nothing_else(app_client: APIClient, asking: Project) -> None:
     client = browser(asking)
     assert ask(client, prediction=...).json()["code"] == "secret_key_needed"
