@@ -39,6 +39,8 @@ POSTGRES_SETTINGS = {
     "synchronous_commit": "on",  # a confirmed answer survives a power cut
     "recovery_init_sync_method": "syncfs",  # seconds faster after a crash than one file at a time
     "max_wal_size": "2GB",
+    # Statements prepared while a table was empty read all of it until it is analysed for the first time.
+    "autovacuum_naptime": "10s",
     "random_page_cost": "1.1",
     "jit": "off",  # costs more than it gains on short queries
     "timezone": "UTC",

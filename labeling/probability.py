@@ -71,7 +71,7 @@ def find_problems(
     >>> find_problems(np.array([[0.9, 0.8]]), is_exclusive=False)[0].tolist()
     [False]
     """
-    _require_matrix(probabilities)
+    require_matrix(probabilities)
     problem = np.zeros(len(probabilities), dtype=np.uint8)
     # Written so that a NaN, which compares false with everything, falls on the refused side.
     if is_exclusive:
@@ -144,7 +144,7 @@ def joint_confidence(probabilities: NDArray[np.floating]) -> NDArray[np.float64]
     >>> joint_confidence(np.array([[0.9, 0.5], [1.0, 0.0]])).tolist()
     [0.45, 1.0]
     """
-    _require_matrix(probabilities)
+    require_matrix(probabilities)
     exact = probabilities.astype(np.float64)
     joint: NDArray[np.float64] = np.maximum(exact, 1.0 - exact).prod(axis=1)
     return joint
@@ -161,7 +161,7 @@ def pack(row: NDArray[np.floating]) -> bytes:
 
 def pack_many(probabilities: NDArray[np.floating]) -> list[bytes]:
     """Encode each row of an (n, C) array as `pack` does, in one pass."""
-    _require_matrix(probabilities)
+    require_matrix(probabilities)
     width = STORED_DTYPE.itemsize * probabilities.shape[1]
     joined = probabilities.astype(STORED_DTYPE).tobytes()
     return [joined[start : start + width] for start in range(0, len(joined), width)]
@@ -198,7 +198,8 @@ def unpack_many(blobs: bytes | bytearray | memoryview | Sequence[bytes], n_class
     return flat.view(STORED_DTYPE).astype(np.float32, copy=False).reshape(-1, n_classes)
 
 
-def _require_matrix(probabilities: NDArray[np.floating]) -> None:
+def require_matrix(probabilities: NDArray[np.floating]) -> None:
+    """ValueError unless the shape is (n, C) with C >= 1, of floating point."""
     if probabilities.ndim != 2 or probabilities.shape[1] < 1:
         raise ValueError(f"probabilities must have shape (n, C) with C >= 1, not {probabilities.shape}")
     if not np.issubdtype(probabilities.dtype, np.floating):

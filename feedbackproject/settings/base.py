@@ -179,6 +179,8 @@ UNDO_SECONDS = 600
 """How long an annotator may take back an answer."""
 ASK_SETTING_SECONDS = 2.0
 """How old the policy, questions and model versions may be by which a process decides whether to ask."""
+ASK_KEY_SECONDS = 1.0
+"""How old what a process knows of an API key may be when it is asked whether to ask: so long a revoked key may still be taken."""
 ASK_RATES_SECONDS = 60.0
 """How old the response rates and label shares may be by which it values an ask."""
 ASK_REDIS_SECONDS = 0.25
@@ -239,6 +241,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "feedbackproject.negotiation.JSONNegotiation",
     "DEFAULT_PARSER_CLASSES": ["feedbackproject.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "feedbackproject.api.exception_handler",

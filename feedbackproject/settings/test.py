@@ -18,6 +18,6 @@ WHITENOISE_AUTOREFRESH = True  # else WhiteNoise warns that nobody ran collectst
 QUEUE_SIZE_SECONDS = 0.0  # each test has a queue of its own
 ORIGINS_SECONDS = 0.0  # the same
 WAKEUP_SECONDS = 0.0  # no thread outlives its test
-ASK_SETTING_SECONDS = ASK_RATES_SECONDS = 0.0  # what a test changes is in force at once
+ASK_SETTING_SECONDS = ASK_RATES_SECONDS = ASK_KEY_SECONDS = 0.0  # what a test changes is in force at once
 ASK_REDIS_PAUSE_SECONDS = ASK_COUNTS_SECONDS = 0.0
 ASK_REDIS_SECONDS = 2.0  # a busy machine is no outage

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 
 from labeling import fast_body, wire
 from labeling.access import Capability
+from labeling.authentication import PersonAuthentication, RecentKeyAuthentication
 from labeling.edges import ProjectView
 from labeling.errors import InvalidInput, NotAllowed
 from labeling.models import ApiKey
@@ -57,6 +58,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class AskList(ProjectView):
+    authentication_classes = [RecentKeyAuthentication, PersonAuthentication]
     capabilities = {"POST": Capability.ASK}
 
     @extend_schema(
@@ -74,10 +76,8 @@ class AskList(ProjectView):
         payload, segments and prediction: 403 `secret_key_needed`.
         """
         is_browser = self._browser_key is not None
-        if is_browser:
-            form = fast_body.decode(small_body(request._request, settings.BROWSER_MAX_BODY_BYTES), _decoder)
-        else:
-            form = _read(request.data)
+        most_bytes = settings.BROWSER_MAX_BODY_BYTES if is_browser else settings.API_MAX_BODY_BYTES
+        form = fast_body.decode(small_body(request._request, most_bytes), _decoder)
         candidates = _candidates(form)
         is_dry_run = _is_dry_run(request.query_params.get("dry_run", ""))
         if is_browser:
@@ -118,15 +118,6 @@ def _is_dry_run(said: str) -> bool:
     if said not in {"", "0", "false", "1", "true"}:
         raise InvalidInput("dry_run is 1 or 0.", fields={"dry_run": "1 or 0"})
     return said in {"1", "true"}
-
-
-def _read(data: object) -> _Form:
-    try:
-        return msgspec.convert(data, _Form)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at ")
-        field = path.strip("`").removeprefix("$").lstrip(".") or "body"
-        raise InvalidInput(f"{message}.", fields={field: message}) from None
 
 
 def _candidates(form: _Form) -> list[_Candidate]:

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from labeling.probability import find_problems, validate
+from labeling.probability import find_problems, require_matrix, validate
 from labeling.schema import PredictionForm
 
 Number = TypeVar("Number", np.float32, np.float64)
@@ -47,7 +47,7 @@ def column_blocks(
     ValueError
         For a wrong shape, or naming the first row that is not of the form (NaN, negative, above 1, wrong sum).
     """
-    find_problems(probabilities[:0])
+    require_matrix(probabilities)
     n, n_columns = probabilities.shape
     if form == "confidence" and n_columns != 1:
         raise ValueError(f"confidences must have shape (n, 1), not {probabilities.shape}")

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
+from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
-from labeling.models import Ask, Item, Prediction, Project
+from labeling.models import ApiKey, Ask, Item, Prediction, Project
 from labeling.services import api_keys
 from sampling.models import AskDecision, AskPolicy
 from tests.factories import asking as make
 from tests.factories import asks as answering
+from tests.factories.labeling import other_project
 
 pytestmark = pytest.mark.django_db
 
@@ -62,6 +65,40 @@ def test_the_same_body_again_is_the_same_decision(app_client: APIClient, asking:
     first["expires_at"] = again["expires_at"]
     assert first == again
     assert AskDecision.objects.count() == 1
+
+
+def test_a_revoked_key_is_refused_when_what_was_known_of_it_is_old(
+    app_client: APIClient, asking: Project, settings: Settings
+) -> None:
+    settings.ASK_KEY_SECONDS = 3600.0
+    assert ask(app_client).status_code == 200
+    api_keys.revoke(ApiKey.objects.get(), now=timezone.now())
+    assert ask(app_client).status_code == 200
+    # Everything else looks at the key itself.
+    assert app_client.get("/api/v1/projects/pets").json()["code"] == "revoked_api_key"
+    settings.ASK_KEY_SECONDS = 0.0
+    refused = ask(app_client, opportunity_id="o-2")
+    assert (refused.status_code, refused.json()["code"]) == (401, "revoked_api_key")
+    assert AskDecision.objects.count() == 1
+
+
+def test_a_key_is_known_to_its_own_project_alone_however_recent(
+    app_client: APIClient, asking: Project, settings: Settings
+) -> None:
+    settings.ASK_KEY_SECONDS = 3600.0
+    other_project()
+    assert ask(app_client).status_code == 200
+    answer = app_client.post("/api/v1/projects/elsewhere/asks", BODY, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (404, "project_not_found")
+
+
+def test_a_key_that_nobody_knows_is_refused_each_time(asking: Project, settings: Settings) -> None:
+    settings.ASK_KEY_SECONDS = 3600.0
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION="Bearer fb_sk_nobody")
+    for _ in range(2):
+        answer = ask(client)
+        assert (answer.status_code, answer.json()["code"]) == (401, "invalid_api_key")
 
 
 def test_a_dry_run_leaves_nothing_behind(app_client: APIClient, asking: Project) -> None:
@@ -116,6 +153,29 @@ def test_bad_bodies_are_refused_with_a_code(
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null", b'"x"', b"\xff"])
 def test_what_is_no_object_is_refused(app_client: APIClient, asking: Project, body: bytes) -> None:
     assert app_client.post(URL, body, content_type="application/json").status_code == 400
+
+
+def test_a_body_that_is_too_large_or_of_another_type_is_refused(
+    app_client: APIClient, asking: Project, settings: Settings
+) -> None:
+    settings.API_MAX_BODY_BYTES = 1_000
+    large = ask(app_client, payload={"text": "a" * 1_000})
+    assert (large.status_code, large.json()["code"]) == (413, "body_too_large")
+    form = app_client.post(URL, {"key": "t-1"}, format="multipart")
+    assert (form.status_code, form.json()["code"]) == (415, "unsupported_media_type")
+    assert AskDecision.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("accepted", "status"),
+    [("*/*", 200), ("application/json", 200), ("text/html, application/json;q=0.5", 200), ("text/html", 406)],
+)
+def test_the_answer_is_json_for_whoever_takes_it(
+    app_client: APIClient, asking: Project, accepted: str, status: int
+) -> None:
+    answer = app_client.post(URL, BODY, format="json", headers={"Accept": accepted})
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/json")
+    assert AskDecision.objects.count() == (status == 200)
 
 
 def test_a_browser_may_ask_about_items_that_exist_and_say_nothing_else(app_client: APIClient, asking: Project) -> None:
