@@ -129,7 +129,7 @@ class PendingItem(models.Model):
     """Something other than an annotation changed what is known of an item: feedback, a correction, a decision, gold, the
     standing of a source. Left by triggers (migration 0006) and services, taken away by whoever works out the belief.
 
-    Only in projects whose policy is LABEL_MODEL.
+    The triggers do so only in projects whose policy is LABEL_MODEL.
     """
 
     project = models.ForeignKey(
