@@ -262,6 +262,8 @@ SPECTACULAR_SETTINGS = {
         "AnnotationReasonEnum": "labeling.models.AnnotationTask.Reason",
         "ImportFormatEnum": "labeling.models.ImportJob.Format",
         "ImportStateEnum": "labeling.models.ImportJob.State",
+        "AcceptedLabelMethodEnum": "datasets.models.AcceptedLabel.Method",
+        "AcceptancePolicyMethodEnum": "datasets.models.AcceptancePolicy.Method",
         "SnapshotStateEnum": "datasets.models.Snapshot.State",
         "RefillRunStateEnum": "sampling.models.RefillRun.State",
         "RefillRunTriggerEnum": "sampling.models.RefillRun.Trigger",

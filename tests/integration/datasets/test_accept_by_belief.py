@@ -1,6 +1,7 @@
 """Labels of projects that go by the label model: what is accepted, what falls, what is asked and what is reviewed."""
 
 import datetime as dt
+from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
@@ -96,7 +97,7 @@ def test_two_corrections_and_a_thumb_move_a_belief_until_it_is_accepted(
     accept.accept_pending(project.pk, now=NOW)
     assert make.label(item) is None
     seen = [make.belief(item).probability]
-    steps = [
+    steps: list[Callable[[], object]] = [
         lambda: make.feedback(item, "thumb", 1.0, by="a", about="bird"),
         lambda: make.correction(item, "bird", by="b"),
         lambda: make.correction(item, "bird", by="c"),

@@ -9,6 +9,7 @@ from django.db import transaction
 from numpy.typing import NDArray
 
 from datasets import parameter_file
+from datasets.consensus import label_model
 from datasets.consensus.label_model import posterior_of
 from datasets.models import BeliefRun, GoldItem, ItemBelief, PendingItem, SourceStanding
 from datasets.services import accept, acceptance_policies, beliefs
@@ -152,7 +153,7 @@ def test_what_changed_while_a_fit_was_at_work_is_believed_anew(
     make.policy(project)
     make.fitted(project)
     accept.accept_pending(project.pk, now=NOW)
-    gathered = beliefs.gather
+    gathered = gather
 
     def and_somebody_answers(*args: object, **options: object) -> object:
         found = gathered(*args, **options)  # type: ignore[arg-type]  # handed through
@@ -263,13 +264,13 @@ def test_a_policy_that_changed_meanwhile_leaves_no_beliefs_of_the_old_one(
 ) -> None:
     make.crowd(project, people, size=3)
     make.policy(project)
-    fit = beliefs.label_model.fit
+    fit = label_model.fit
 
     def and_somebody_changes_it(*args: object, **options: object) -> object:
         acceptance_policies.new_version(project, by=None, method="votes")
         return fit(*args, **options)  # type: ignore[arg-type]  # handed through
 
-    monkeypatch.setattr(beliefs.label_model, "fit", and_somebody_changes_it)
+    monkeypatch.setattr(label_model, "fit", and_somebody_changes_it)
     assert beliefs.fit(project, now=NOW) is None
     assert not BeliefRun.objects.exists()
     assert not ItemBelief.objects.exists()
