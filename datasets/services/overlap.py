@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from datasets.models import ItemBelief
+from datasets.services import pool_states
 from labeling import access
 from labeling.access import Capability
 from labeling.models import AnnotationTask, Membership, Project
@@ -86,7 +87,12 @@ def _end(project: Project, now: dt.datetime) -> int:
 def _withdraw(project: Project, now: dt.datetime) -> int:
     with transaction.atomic():
         ids = _locked(_settled(project, now).filter(_opened_here(), answers_count=0))
-        return queue_management.withdraw(project, ids, by=None, now=now).changed if ids else 0
+        if not ids:
+            return 0
+        withdrawn = queue_management.withdraw(project, ids, by=None, now=now).changed
+        # They went back to the pool, but they have a label.
+        pool_states.follow_labels(queue_management.items_of(project, ids))
+        return withdrawn
 
 
 def _open(project: Project, now: dt.datetime) -> int:

@@ -2,10 +2,12 @@
 
 import datetime as dt
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
+from rest_framework.test import APIClient
 
 from datasets import selectors, tasks
 from datasets.models import (
@@ -20,12 +22,16 @@ from datasets.models import (
 )
 from datasets.services import accept, beliefs, label_rows, overlap, snapshot
 from datasets.services.pending import note_items
+from feedbackproject import receivers
 from labeling import selectors as labeling_selectors
-from labeling.models import Annotation, AnnotationTask, Correction, Item, PoolEntry, Project
-from labeling.services import annotation_queue, queue_management
+from labeling import tasks as labeling_tasks
+from labeling.models import Annotation, AnnotationTask, Ask, Correction, Item, PoolEntry, Project
+from labeling.services import annotation_queue, feedback, intake, queue_management
 from labeling.splitting import AUDIT_RESERVE_END
+from tests.factories import asking
 from tests.factories import beliefs as make
 from tests.factories import datasets as facts
+from tests.factories.labeling import item_row
 
 NOW = facts.NOW
 LATER = NOW + dt.timedelta(minutes=5)
@@ -337,6 +343,41 @@ def test_what_was_never_drawn_of_the_audit_reserve_is_not_asked_about(project: P
     assert task.reason == "manual"
 
 
+def test_what_respondents_settle_while_it_is_asked_about_leaves_queue_and_pool(
+    project: Project, crowd: list[Item]
+) -> None:
+    make.policy(project, least_annotations=0)
+    item = fresh(project)
+    make.correction(item, "dog", by="ada")
+    accept.accept_pending(project.pk, now=NOW)
+    task = open_task(item)
+    assert task is not None
+    said_by_respondents(item, "dog")
+    accept.accept_pending(project.pk, now=LATER)
+    assert make.label(item) is not None
+    assert AnnotationTask.objects.get(pk=task.pk).state == _State.WITHDRAWN
+    assert pool_state(item) == PoolEntry.State.ANSWERED
+
+
+def test_an_item_that_one_ask_settled_keeps_the_chance_of_the_ask(project: Project, crowd: list[Item]) -> None:
+    make.policy(project, least_annotations=0, least_evidence=1, threshold=0.3)
+    one, two = fresh(project, "one"), fresh(project, "two")
+    version = asking.question(project)
+    asks = [
+        Ask.objects.create(
+            project=project, opportunity_id=f"o-{number}", question_version=version, item=one, propensity=0.2,
+            expires_at=LATER,
+        )
+        for number in range(2)
+    ]  # fmt: skip
+    make.correction(one, "dog", by="ada", ask=asks[0])
+    for number, ask in enumerate(asks):
+        make.correction(two, "dog", by=f"user-{number}", ask=ask)
+    accept.accept_pending(project.pk, now=NOW)
+    labels = [make.label(one), make.label(two)]
+    assert [(label.reason, label.propensity) for label in labels if label] == [("asked", 0.2), ("asked", None)]
+
+
 def test_a_persons_request_for_another_look_is_left_alone(project: Project, crowd: list[Item]) -> None:
     queue_management.requeue(project, [crowd[0].pk], by=None, now=NOW)
     overlap.keep_up(project, now=LATER)
@@ -389,6 +430,40 @@ def test_an_ambiguous_item_is_not_reviewed_again_before_somebody_speaks(
     make.correction(item, "bird", by="ada", at=LATER + dt.timedelta(seconds=1))
     accept.accept_pending(project.pk, now=LATER)
     assert ReviewCase.objects.filter(item=item, state="open").count() == 1
+
+
+# -- what comes in by the API -------------------------------------------------------------------------------------------
+
+
+def test_feedback_wakes_acceptance_and_counts_once_it_is_joined(
+    project: Project, crowd: list[Item], monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    woken: list[str] = []
+    monkeypatch.setattr(receivers, "wake_soon", lambda name, project_id: woken.append(name))
+    with django_capture_on_commit_callbacks(execute=True):
+        row = {"id": "x", "kind": "correction", "key": "late", "value": {"choice": "dog"}, "respondent": "ada"}
+        assert feedback.record_feedback(project, [row]).failed == 0
+    assert receivers.ACCEPT_PENDING in woken
+    assert not PendingItem.objects.exists()  # nobody knows yet what it is about
+    intake.record_items(project, [item_row("late")])
+    labeling_tasks.join_feedback(project.pk)
+    item = Item.objects.get(key="late")
+    assert list(PendingItem.objects.values_list("item_id", flat=True)) == [item.pk]
+    accept.accept_pending(project.pk, now=NOW)
+    assert (make.belief(item).label, make.belief(item).evidence_count) == ("dog", 1)
+
+
+def test_labels_tell_their_lineage_by_the_api(project: Project, crowd: list[Item], app_client: APIClient) -> None:
+    made = make.correction(crowd[4], "dog", by="ada")
+    crowd[4].accepted_labels.update(probability=0.5)
+    accept.accept_pending(project.pk, now=NOW)
+    [told] = app_client.get(
+        "/api/v1/projects/pets/labels", {"since_id": AcceptedLabel.objects.latest("pk").pk - 1}
+    ).json()["results"]
+    assert told["item_key"] == "crowd-4"
+    assert (told["method"], told["run_id"]) == ("label_model", BeliefRun.objects.get().pk)
+    assert told["other_evidence"] == {"correction": [made.pk]}
+    assert len(told["evidence"]) == 3
 
 
 # -- safety ------------------------------------------------------------------------------------------------------------
