@@ -6,6 +6,8 @@ from enum import StrEnum
 class Capability(StrEnum):
     ANNOTATE = "annotate"
     """Get tasks and answer them."""
+    REVIEW = "review"
+    """Decide about items and sources that are in doubt."""
     READ = "read"
     """See items, queue, labels, snapshots, models."""
     WRITE_DATA = "write_data"
@@ -27,12 +29,12 @@ _EVERYTHING = frozenset(Capability)
 _BY_ROLE: dict[str, frozenset[Capability]] = {
     "owner": _EVERYTHING,
     "manager": _EVERYTHING - {Capability.ADMINISTER, Capability.HANDLE_RESPONDENTS},
-    "reviewer": frozenset({Capability.ANNOTATE, Capability.READ}),
+    "reviewer": frozenset({Capability.ANNOTATE, Capability.READ, Capability.REVIEW}),
     "annotator": frozenset({Capability.ANNOTATE}),
 }
 
 _BY_KEY_KIND: dict[str, frozenset[Capability]] = {
-    "secret": _EVERYTHING - {Capability.ANNOTATE, Capability.ADMINISTER},
+    "secret": _EVERYTHING - {Capability.ANNOTATE, Capability.REVIEW, Capability.ADMINISTER},
     "publishable": frozenset({Capability.ASK, Capability.SEND_FEEDBACK}),
 }
 

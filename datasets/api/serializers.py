@@ -14,11 +14,20 @@ class AcceptedLabelSerializer(serializers.ModelSerializer[AcceptedLabel]):
         read_only=True,
         help_text="Ids of the annotations the label rests on.",
     )
+    other_evidence = serializers.DictField(
+        child=serializers.ListField(child=serializers.IntegerField()),
+        read_only=True,
+        help_text="Ids of what else it rests on: correction, feedback, review, gold.",
+    )
+    run_id = serializers.IntegerField(
+        read_only=True, allow_null=True, help_text="The fit of the label model whose parameters gave the probability."
+    )
 
     class Meta:
         model = AcceptedLabel
         fields = [
             "id", "item_id", "item_key", "label", "answer", "label_schema_version", "probability", "method", "evidence",
+            "other_evidence", "run_id",
             "is_audit", "reason", "propensity", "accepted_at",
         ]  # fmt: skip
         read_only_fields = fields

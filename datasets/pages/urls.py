@@ -1,5 +1,8 @@
 from django.urls import path
 
-from datasets.pages import datasets
+from datasets.pages import acceptance, datasets
 
-urlpatterns = [path("projects/<slug:slug>/datasets/", datasets.datasets, name="datasets")]
+urlpatterns = [
+    path("projects/<slug:slug>/acceptance/", acceptance.acceptance, name="acceptance"),
+    path("projects/<slug:slug>/datasets/", datasets.datasets, name="datasets"),
+]

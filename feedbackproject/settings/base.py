@@ -265,6 +265,8 @@ SPECTACULAR_SETTINGS = {
         "AnnotationReasonEnum": "labeling.models.AnnotationTask.Reason",
         "ImportFormatEnum": "labeling.models.ImportJob.Format",
         "ImportStateEnum": "labeling.models.ImportJob.State",
+        "AcceptedLabelMethodEnum": "datasets.models.AcceptedLabel.Method",
+        "AcceptancePolicyMethodEnum": "datasets.models.AcceptancePolicy.Method",
         "SnapshotStateEnum": "datasets.models.Snapshot.State",
         "RefillRunStateEnum": "sampling.models.RefillRun.State",
         "RefillRunTriggerEnum": "sampling.models.RefillRun.Trigger",
@@ -294,6 +296,7 @@ CELERY_TASK_DEFAULT_QUEUE = "ingest"
 CELERY_TASK_ROUTES = {
     "training.sweep_predictions": {"queue": "train"},
     "sampling.sweep_refills": {"queue": "score"},
+    "datasets.fit_beliefs": {"queue": "train"},
     "sampling.make_features": {"queue": "train"},
     "sampling.train_surrogate": {"queue": "train"},
     "sampling.compare_arms": {"queue": "train"},

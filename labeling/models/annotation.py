@@ -28,6 +28,7 @@ class AnnotationTask(models.Model):
         MANUAL = "manual", "Put into the queue by a person"
         RELABEL = "relabel", "Asked again, to check its label"
         IMPORTED = "imported", "Came with its answers from another tool"
+        GOLD = "gold", "Its answer is known"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="annotation_tasks", db_index=False)
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="annotation_tasks")
@@ -99,7 +100,9 @@ class AnnotationTask(models.Model):
                 condition=Q(state__in=["open", "answered", "withdrawn", "unusable"]), name="task_state_known"
             ),
             models.CheckConstraint(
-                condition=Q(reason__in=["uncertain", "audit", "cold_start", "random", "manual", "relabel", "imported"]),
+                condition=Q(
+                    reason__in=["uncertain", "audit", "cold_start", "random", "manual", "relabel", "imported", "gold"]
+                ),
                 name="task_reason_known",
             ),
             models.CheckConstraint(condition=Q(answers_wanted__gte=1), name="task_wants_an_answer"),

@@ -21,6 +21,10 @@ class Project(models.Model):
     shows_suggestions = models.BooleanField(
         default=True, help_text="Whether annotators see what the champion says. Never for audit tasks."
     )
+    blind_share = models.FloatField(
+        default=0.1,
+        help_text="Share of the tasks whose suggestion is hidden, to measure how much people follow what they see.",
+    )
     skill_segment = models.CharField(
         max_length=100,
         blank=True,
@@ -35,7 +39,10 @@ class Project(models.Model):
 
     class Meta:
         ordering = ["name", "id"]
-        constraints = [models.CheckConstraint(condition=~Q(name=""), name="project_has_a_name")]
+        constraints = [
+            models.CheckConstraint(condition=~Q(name=""), name="project_has_a_name"),
+            models.CheckConstraint(condition=Q(blind_share__gte=0, blind_share__lte=1), name="project_blind_share"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -94,9 +101,15 @@ class Membership(models.Model):
         REVIEWER = "reviewer", "Reviewer"
         ANNOTATOR = "annotator", "Annotator"
 
+    class Stage(models.TextChoices):
+        TRAINING = "training", "In training: gets items with known answers only"
+        WORKING = "working", "Working"
+        BLOCKED = "blocked", "Gets no tasks"
+
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role)
+    stage = models.CharField(max_length=16, choices=Stage, default=Stage.WORKING)
     skills = ArrayField(
         models.CharField(max_length=100),
         default=list,
@@ -112,6 +125,9 @@ class Membership(models.Model):
             models.CheckConstraint(
                 condition=Q(role__in=["owner", "manager", "reviewer", "annotator"]),
                 name="membership_role_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(stage__in=["training", "working", "blocked"]), name="membership_stage_known"
             ),
         ]
 

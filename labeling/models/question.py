@@ -104,6 +104,9 @@ class Respondent(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="respondents", db_index=False)
     respondent_hash = models.CharField(max_length=64, help_text="Keyed hash of the app's own id, hex.")
     opted_out_until = models.DateTimeField(null=True, blank=True, help_text="“Don't ask again”, until then.")
+    is_blocked = models.BooleanField(
+        default=False, db_default=False, help_text="Asked no more, for what they said is not to be trusted."
+    )
     epsilon_spent = models.FloatField(default=0.0, help_text="Privacy budget that their private answers have used.")
     right_count = models.PositiveIntegerField(
         default=0, help_text="Their answers that agree with what is believed of the item."

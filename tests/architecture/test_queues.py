@@ -23,6 +23,8 @@ from celery import current_app
         ("training.sweep_triggers", "monitor"),
         ("datasets.accept_pending", "ingest"),
         ("datasets.sweep_acceptance", "monitor"),
+        ("datasets.fit_beliefs", "train"),
+        ("datasets.sweep_beliefs", "monitor"),
         ("labeling.run_import", "ingest"),
         ("labeling.sweep_imports", "monitor"),
         ("labeling.heartbeat", "ingest"),

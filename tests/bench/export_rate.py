@@ -19,9 +19,9 @@ from tests.bench.result import Result
 LABELS = 100_000
 _ACCEPT_ALL = """
 INSERT INTO datasets_acceptedlabel (project_id, item_id, label_schema_id, label, answer, change, probability, method,
-                                    is_audit, reason, accepted_at)
+                                    is_audit, reason, other_evidence, accepted_at)
 SELECT project_id, id, %s, 'class-' || id %% 10, jsonb_build_object('choice', 'class-' || id %% 10),
-       nextval('datasets_label_change'), 1, 'trusted_annotation', false, 'uncertain', now()
+       nextval('datasets_label_change'), 1, 'trusted_annotation', false, 'uncertain', '{}', now()
 FROM labeling_item WHERE project_id = %s ORDER BY id"""
 
 

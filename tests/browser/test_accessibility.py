@@ -12,6 +12,7 @@ from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from datasets.services import acceptance_policies, beliefs
 from labeling.models import Annotation, Item, Project
 from labeling.services import annotation_queue, projects
 from labeling.services.annotation_queue import NewTask
@@ -93,6 +94,8 @@ def lived_in(transactional_db: None, owner: User) -> tuple[Project, Item]:
     labelled = accepted(project, owner, {"first": "1", "second": "2"})
     Annotation.objects.filter(item=labelled[1]).update(is_flagged=True, comment="Is it a seven?")
     asked_of(project)
+    acceptance_policies.new_version(project, by=owner, method="label_model")
+    beliefs.fit(project, now=timezone.now())
     return project, labelled[0]
 
 

@@ -73,6 +73,8 @@ def test_labels_come_with_their_lineage(labelled: Project, app_client: APIClient
         "probability": 1.0,
         "method": "trusted_annotation",
         "evidence": [label.evidence.get().pk],
+        "other_evidence": {},
+        "run_id": None,
         "is_audit": True,
         "reason": "audit",
         "propensity": 0.1,
