@@ -31,6 +31,11 @@ class Migration(migrations.Migration):
             name='is_blocked',
             field=models.BooleanField(db_default=False, default=False, help_text='Asked no more, for what they said is not to be trusted.'),
         ),
+        migrations.AddField(
+            model_name='annotationtask',
+            name='is_training',
+            field=models.BooleanField(db_default=False, default=False, help_text='The right answer is shown to the annotator afterwards.'),
+        ),
         migrations.AlterField(
             model_name='annotationtask',
             name='reason',

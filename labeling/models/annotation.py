@@ -59,6 +59,9 @@ class AnnotationTask(models.Model):
         help_text="Probability with which this item was drawn at its draw; empty if a person chose it.",
     )
     is_audit = models.BooleanField(default=False)
+    is_training = models.BooleanField(
+        default=False, db_default=False, help_text="The right answer is shown to the annotator afterwards."
+    )
     batch = models.UUIDField(null=True, blank=True, help_text="The refill run that drew it.")
     draw_rank = models.PositiveIntegerField(
         null=True, blank=True, help_text="Place in the draw order of its batch, from 0."
