@@ -22,6 +22,8 @@ class LockKind(IntEnum):
     FEATURES = 6
     SURROGATE = 7
     CONTROL_ARM = 8
+    EXAMINATION = 31
+    GOLD = 32
     ASK_COUNTERS = 20
     ASKED_RESPONDENT = 21
 

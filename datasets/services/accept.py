@@ -132,6 +132,7 @@ def _beliefs(item_ids: Collection[int]) -> dict[int, _Belief]:
         Annotation.objects.filter(
             item_id__in=item_ids, withdrawn_at__isnull=True, task__state=AnnotationTask.State.ANSWERED
         )
+        .exclude(task__reason=AnnotationTask.Reason.GOLD)
         .filter(Q(Exists(trusted)) | Q(Exists(accepted_before)))
         .select_related("task")
         .order_by("item_id", "-id")

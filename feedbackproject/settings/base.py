@@ -294,6 +294,7 @@ CELERY_TASK_ROUTES = {
     "sampling.make_features": {"queue": "train"},
     "sampling.train_surrogate": {"queue": "train"},
     "sampling.compare_arms": {"queue": "train"},
+    "datasets.examine_sources": {"queue": "score"},
     "*.sweep_*": {"queue": "monitor"},
     "labeling.*": {"queue": "ingest"},
     "datasets.*": {"queue": "ingest"},

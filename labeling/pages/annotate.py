@@ -56,6 +56,11 @@ _NOTHING = {
         "title": "You have seen everything in the queue",
         "text": "What is left are items that you answered or skipped. New ones appear here by themselves.",
     },
+    "training": {
+        "title": "No training item at the moment",
+        "text": "You are in training, and get items whose right answer is known. The next ones appear here by themselves; if "
+        "none come, whoever manages this project can add some.",
+    },
     "paused": {
         "title": "The queue is paused",
         "text": "Somebody who manages this project has paused it. This page goes on by itself when it is resumed.",
@@ -80,6 +85,7 @@ def annotate(request: HttpRequest, caller: Caller) -> HttpResponse:
         "label_schema_version": label_schema.version,
         "schema": definition_of(schema),
         "shows_suggestions": project.shows_suggestions,
+        "is_in_training": caller.is_in_training,
         "nothing": _NOTHING,
         "edit": _edited(request, caller),
     }
