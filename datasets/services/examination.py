@@ -243,6 +243,8 @@ def _follows(row: SourceStanding, finding: _Finding, *, is_manager: bool, now: d
     row.gold_hits, row.gold_misses = finding.gold_hits, finding.gold_misses
     row.suspicion_nats, row.reasons, row.examined_at = finding.suspicion_nats, finding.reasons, now
     step, weight = finding.step, finding.weight
+    if step == Step.WEIGHT and weight > 1.0 - LEAST_WEIGHT_CHANGE:
+        step, weight = Step.NONE, 1.0
     if step == Step.BLOCK and is_manager:
         step = Step.SHADOW_IGNORE  # a machine does not lock out those who run the project
     if row.decided_by_id is not None and not _overrules(row, finding, step):

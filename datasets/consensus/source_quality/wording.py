@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from datasets.consensus.evidence import Evidence
 from datasets.consensus.parameters import is_statement
-from datasets.consensus.source_quality.agreement_test import AgreementTest, agreement_test
+from datasets.consensus.source_quality.agreement_test import LARGEST_KAPPA, AgreementTest, agreement_test
 from datasets.consensus.source_quality.collusion import Collusion, collusion
 from datasets.consensus.source_quality.examination import Examination, Timing
 from datasets.consensus.source_quality.invariability import expected_answers
@@ -73,8 +73,12 @@ class Wording:
     def _of_agreement(self, source: int) -> str:
         test = self._agreement
         typical = float(np.nanmedian(test.kappa))
-        is_opposing = test.opposing[source] > test.guessing[source] and test.kappa[source] < 0
-        manner = "says the opposite of" if is_opposing else "agrees little beyond chance with"
+        if test.opposing[source] > test.guessing[source] and test.kappa[source] < 0:
+            manner = "says the opposite of"
+        elif test.kappa[source] < LARGEST_KAPPA:
+            manner = "agrees no more than chance would with"
+        else:
+            manner = "agrees less than others do with"
         return (
             f"In {test.answers[source]:.0f} answers {manner} what all others say of the same items: kappa "
             f"{test.kappa[source]:.2f}, usual here is {typical:.2f}."
