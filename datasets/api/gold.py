@@ -12,6 +12,7 @@ from datasets.errors import GoldNotFound
 from datasets.models import GoldItem
 from datasets.services import gold, gold_mixing
 from datasets.services.gold import GoldRow, Made
+from datasets.services.gold_mixing import Lesson
 from labeling.access import Capability
 from labeling.edges import IdCursorPagination, ProjectView
 
@@ -70,7 +71,7 @@ class GoldChangeSerializer(serializers.Serializer[None]):
     is_active = serializers.BooleanField(help_text="Whether it is mixed into annotators' work.")
 
 
-class LessonSerializer(serializers.Serializer[None]):
+class LessonSerializer(serializers.Serializer[Lesson]):
     is_right = serializers.BooleanField()
     right_answer = serializers.JSONField()
     explanation = serializers.CharField()

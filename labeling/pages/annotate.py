@@ -28,7 +28,7 @@ _SCRIPTS = [
         ),
         *("editors/preference", "editors/spans", "editors/numeric", "editors/boxes"),
         *("annotate/api", "annotate/outbox", "annotate/drafts", "annotate/refused", "annotate/skip_menu"),
-        *("annotate/remarks", "annotate/keyboard", "annotate"),
+        *("annotate/remarks", "annotate/keyboard", "annotate/lessons", "annotate"),
     )
 ]
 """In the order in which they build on each other."""
@@ -85,7 +85,6 @@ def annotate(request: HttpRequest, caller: Caller) -> HttpResponse:
         "label_schema_version": label_schema.version,
         "schema": definition_of(schema),
         "shows_suggestions": project.shows_suggestions,
-        "is_in_training": caller.is_in_training,
         "nothing": _NOTHING,
         "edit": _edited(request, caller),
     }
