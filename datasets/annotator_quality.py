@@ -198,9 +198,13 @@ class AnnotatorQuality:
 
     @property
     def trend(self) -> str:
-        known = [week for week in self.weeks if week is not None]
-        title = f"Share of answers that are the label, by week; the last {known[-1]:.0%}" if known else ""
+        last = self.last_week
+        title = "" if last is None else f"Share of answers that are the label, by week; the last {last:.0%}"
         return trend_svg(self.weeks, title=title)
+
+    @property
+    def last_week(self) -> float | None:
+        return next((week for week in reversed(self.weeks) if week is not None), None)
 
     @property
     def seconds_per_label(self) -> float | None:

@@ -13,7 +13,7 @@ from datasets.models import AcceptedLabel, SourceDecision, SourceExamination, So
 from labeling.models import Annotation, Correction, Feedback, Project
 from labeling.schema import JSONValue
 
-LAST_ANSWERS: Final = 20
+LAST_ANSWERS: Final = 12
 LOOKED_AT: Final = 50_000
 """So many answers and opinions, the latest, are counted for the rates by segment."""
 MOST_GROUPS: Final = 40

@@ -12,9 +12,6 @@ class SourceStanding(models.Model):
     What a source said is never deleted; from QUARANTINE on it counts nothing until somebody trusts the source again.
     """
 
-    last_decision_id: int | None = None
-    """Of the newest decision about it, where datasets.source_figures read it."""
-
     exists_only_for_respondent = True
     """Who asks to be forgotten is forgotten here, too; see labeling.services.respondents."""
 

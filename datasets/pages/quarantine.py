@@ -130,17 +130,17 @@ def source(request: HttpRequest, caller: Caller, standing_id: int) -> HttpRespon
     found = source_figures.standings(caller.project).filter(pk=standing_id).first()
     if found is None:
         raise StandingNotFound("There is no such source in this project.")
+    decisions = list(SourceDecision.objects.filter(standing=found).select_related("decided_by")[:_DECISIONS_SHOWN])
     # After a refusal the page shows what is true now, and the next try is about that; what was written stays.
     shown_form = DecisionForm(
-        initial={"last_decision_id": found.last_decision_id, "comment": form.data.get("comment", "")}
+        initial={"last_decision_id": decisions[0].pk if decisions else None, "comment": form.data.get("comment", "")}
     )
-    decisions = SourceDecision.objects.filter(standing=found).select_related("decided_by")
     context = {
         "shown": _shown(found),
         "form": shown_form,
         "refusal": refusal,
         "said": source_figures.last_answers(found),
-        "decisions": decisions[:_DECISIONS_SHOWN],
+        "decisions": decisions,
         "actions": _actions(found),
         "titles": {each.key: each.label for each in facts.parsed_schema(caller.project).label_classes},
         "now": timezone.now(),
@@ -155,7 +155,7 @@ def source(request: HttpRequest, caller: Caller, standing_id: int) -> HttpRespon
 
 def _decide(request: HttpRequest, caller: Caller, standing_id: int, form: DecisionForm) -> None:
     action = request.POST.get("action", "")
-    if action not in Action or not form.is_valid():
+    if action not in ACTIONS or not form.is_valid():
         raise _refused(form)
     data = form.cleaned_data
     weight = data["weight"]

@@ -263,6 +263,7 @@ SPECTACULAR_SETTINGS = {
         "ImportFormatEnum": "labeling.models.ImportJob.Format",
         "ImportStateEnum": "labeling.models.ImportJob.State",
         "SnapshotStateEnum": "datasets.models.Snapshot.State",
+        "SourceStepEnum": "datasets.models.SourceStanding.Step",
         "RefillRunStateEnum": "sampling.models.RefillRun.State",
         "RefillRunTriggerEnum": "sampling.models.RefillRun.Trigger",
         "TrainingRunStateEnum": "training.models.TrainingRun.State",
