@@ -51,8 +51,11 @@
         dialog: by("lesson"),
         fetchLesson: (annotationId) => this.api.lesson(annotationId),
         summary: (answer) => this.editor.summary(answer),
-        // The next item lay behind the lesson: its time begins now.
-        onClose: () => { this.shownAt = performance.now(); },
+        onClose: ({ verdict }) => {
+          // The next item lay behind the lesson: its time begins now.
+          this.shownAt = performance.now();
+          if (verdict === "honest") this.graduate();
+        },
       });
       this.skipMenu = new SkipMenu({ dialog: by("skip-menu"), onSkip: (body) => this.skip(body) });
       this.remarks = new Remarks({
@@ -131,6 +134,13 @@
     async reload() {
       this.idle("What may be answered has changed", "This page is loading it anew.");
       this.drafts.flush();
+      if (await this.outbox.settled()) location.reload();
+    }
+
+    /** The training is over: what was held for it is not served any more. */
+    async graduate() {
+      this.held = [];
+      this.idle("Your training is over", "This page is loading the real work.");
       if (await this.outbox.settled()) location.reload();
     }
 

@@ -11,14 +11,14 @@
   };
 
   class Lessons {
-    /** `fetchLesson(annotationId)` asks the service, `summary(answer)` writes an answer, `onClose()` after each lesson. */
+    /** `fetchLesson(annotationId)` asks the service, `summary(answer)` writes an answer, `onClose(lesson)` after each. */
     constructor({ dialog, fetchLesson, summary, onClose }) {
       this.dialog = dialog;
       this.fetchLesson = fetchLesson;
       this.summary = summary;
       this.waiting = [];
       dialog.addEventListener("close", () => {
-        onClose();
+        onClose(this.shown);
         this.#showNext();
       });
     }
@@ -41,6 +41,7 @@
       const next = this.waiting.shift();
       if (!next) return;
       const { lesson, said } = next;
+      this.shown = lesson;
       this.dialog.classList.toggle("is-right", lesson.is_right);
       this.#part("title").textContent = lesson.is_right ? "Right" : "Not right";
       this.#part("said").textContent = said;
