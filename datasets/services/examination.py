@@ -41,6 +41,7 @@ AT_MOST_EVERY: Final = dt.timedelta(minutes=2)
 GROWTH: Final = 0.05
 SHOWN_HASH: Final = 8
 
+_ANSWERS: Final = (Kind.ANNOTATION, Kind.CORRECTION, Kind.THUMB, Kind.IMPLICIT)
 _STEPS: Final = {
     SuggestedStep.NONE: Step.NONE,
     SuggestedStep.WEIGHT: Step.WEIGHT,
@@ -130,7 +131,7 @@ def _examine(project: Project, schema: AnySchema, now: dt.datetime) -> SourceExa
 
 def _findings(project: Project, gathered: Gathered, titles: list[str]) -> list[_Finding]:
     evidence = gathered.evidence
-    said = evidence.kind != Kind.GOLD
+    said = np.isin(evidence.kind, _ANSWERS)
     answers = np.bincount(evidence.source[said], minlength=evidence.n_sources)
     judged = [
         position
