@@ -88,7 +88,12 @@ def gold_items(request: HttpRequest, caller: Caller) -> HttpResponse:
             messages.success(request, f"The answer to {item.key} is {'known now' if is_new else 'changed'}.")
             return redirect("gold_items", project.slug)
     given = Q(item__annotations__withdrawn_at__isnull=True, item__annotations__is_ground_truth=False)
-    found = GoldItem.objects.filter(project=project).select_related("item").order_by("-pk")
+    found = (
+        GoldItem.objects.filter(project=project)
+        .select_related("item__pool_entry")
+        .defer("item__pool_entry__probabilities")
+    )
+    found = found.order_by("-pk")
     found = found.annotate(
         answers=Count("item__annotations", filter=given),
         right=Count("item__annotations", filter=given & Q(item__annotations__answer=F("answer"))),

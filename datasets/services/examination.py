@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from datasets.consensus.evidence import Kind
 from datasets.consensus.source_quality import examination as detectors
-from datasets.consensus.source_quality.examination import Examination
+from datasets.consensus.source_quality.examination import Examination, Timing
 from datasets.consensus.source_quality.reliability import gold_record, peer_record
 from datasets.consensus.source_quality.suggestion import Step as SuggestedStep
 from datasets.consensus.source_quality.suggestion import Suggestion
 from datasets.consensus.source_quality.wording import Wording
 from datasets.models import AcceptancePolicy, SourceDecision, SourceExamination, SourceStanding
 from datasets.services import hints, pending, standings
-from datasets.services.evidence import Gathered, Source, gather
+from datasets.services.evidence import Gathered, Origin, Source, gather
 from datasets.services.standings import Step, StoredReason, total_nats
 from labeling import locks, selectors
 from labeling.locks import LockKind
-from labeling.models import AnnotatorDay, Correction, Feedback, LabelSchema, Membership, Project
+from labeling.models import Annotation, AnnotatorDay, Correction, Feedback, LabelSchema, Membership, Project
 from labeling.schema import AnySchema
 
 logger = logging.getLogger(__name__)
@@ -140,13 +140,14 @@ def _findings(project: Project, gathered: Gathered, titles: list[str]) -> list[_
     ]
     if not judged:
         return []
-    result = detectors.examine(evidence, timing=gathered.timing)
+    timing = _timing(project, gathered)
+    result = detectors.examine(evidence, timing=timing)
     trusted = evidence.reweighted(result.weights)
     hits, misses = peer_record(trusted, result.beliefs.parameters)
     gold_hits, gold_misses = gold_record(evidence)
     names = _names(gathered, judged)
     wording = Wording(
-        evidence, result, gathered.timing, class_titles=titles, name_of=lambda place: _name(gathered, names, place)
+        evidence, result, timing, class_titles=titles, name_of=lambda place: _name(gathered, names, place)
     )
     further = hints.of(project, gathered)
     return [
@@ -165,6 +166,14 @@ def _findings(project: Project, gathered: Gathered, titles: list[str]) -> list[_
         )
         for position, suggestion in _suggested(result, judged)
     ]
+
+
+def _timing(project: Project, gathered: Gathered) -> Timing:
+    """Imported answers were given elsewhere: when they came in says nothing of anybody's pace."""
+    imported = Annotation.objects.filter(item__project=project).exclude(import_key="").values_list("pk", flat=True)
+    is_imported = (gathered.origin == Origin.ANNOTATION) & np.isin(gathered.row_id, list(imported))
+    times = gathered.timing
+    return Timing(np.where(is_imported, np.nan, times.given_at), np.where(is_imported, np.nan, times.taken))
 
 
 def _suggested(result: Examination, judged: list[int]) -> list[tuple[int, Suggestion]]:

@@ -17,6 +17,7 @@ from labeling.errors import DomainError, InvalidInput, NotFound
 from labeling.models import AnnotationTask, Item, LabelSchema, PoolEntry, Project
 from labeling.schema import JSONValue
 from labeling.services import annotation_queue
+from labeling.splitting import AUDIT_RESERVE_END
 
 LONGEST_EXPLANATION: Final = 4_000
 
@@ -45,7 +46,8 @@ def make(project: Project, item: Item, *, answer: object, explanation: str, by: 
     """Say that the item's true answer is known; returns the gold and whether it is new.
 
     An item that is gold already gets the new answer and explanation, and is active again. It leaves the pool, so that nobody
-    is asked to label what is known; an open task of it stays. Raises InvalidInput `invalid_answer` or `unknown_class`.
+    is asked to label what is known; an open task of it stays. Items of the audit reserve stay, for nothing may be missing there that was
+    not drawn; they test nobody before they were. Raises InvalidInput `invalid_answer` or `unknown_class`.
     """
     label_schema = facts.current_schema(project)
     gold, is_new = _store(project, label_schema, item, answer, explanation, by)
@@ -134,7 +136,9 @@ def _store(
 
 
 def _after(project: Project, item_ids: Sequence[int]) -> None:
-    entries = PoolEntry.objects.filter(item__in=item_ids, state=PoolEntry.State.AVAILABLE).order_by("item_id")
+    entries = PoolEntry.objects.filter(
+        item__in=item_ids, state=PoolEntry.State.AVAILABLE, bucket__gte=AUDIT_RESERVE_END
+    ).order_by("item_id")
     locked = list(entries.select_for_update(no_key=True).values_list("item_id", flat=True))
     PoolEntry.objects.filter(item__in=locked).update(state=PoolEntry.State.ANSWERED)
     if item_ids and pending.goes_by_label_model(project):

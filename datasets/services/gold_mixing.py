@@ -54,13 +54,13 @@ WHERE member.project_id = %(project)s AND member.stage = 'working' AND since.ans
         AND task.reason = 'gold' AND task.assigned_to_id = member.user_id)
 ORDER BY member.user_id"""
 
-# Never the same item twice to one person: whatever they said or passed by of it, and even what they took back. The least
+# Only what is labelled or set aside as gold: what waits to be drawn must not be missing from the draws. Never the same item twice to one person: whatever they said or passed by of it, and even what they took back. The least
 # used come first; whom they go to is chance.
 _NEXT_GOLD: Final = """
 SELECT gold.item_id, entry.probabilities IS NOT NULL
 FROM datasets_golditem gold JOIN labeling_poolentry entry ON entry.item_id = gold.item_id
     JOIN labeling_item item ON item.id = gold.item_id
-WHERE gold.project_id = %(project)s AND gold.is_active AND gold.label_schema_id = ANY(%(schemas)s) AND entry.state IN (0, 2)
+WHERE gold.project_id = %(project)s AND gold.is_active AND gold.label_schema_id = ANY(%(schemas)s) AND entry.state = 2
     AND (%(skill_segment)s = '' OR coalesce(item.segments ->> %(skill_segment)s, '') = ''
         OR item.segments ->> %(skill_segment)s = ANY(%(skills)s::text[]))
     AND NOT EXISTS (SELECT 1 FROM labeling_annotation answer WHERE answer.item_id = gold.item_id

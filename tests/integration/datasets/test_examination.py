@@ -99,6 +99,21 @@ def test_who_answers_too_fast_to_read_is_set_aside_for_it(project: Project) -> N
     assert {standing(user).step for user in people[:8]} == {Step.NONE}
 
 
+def test_imported_answers_are_no_burst(project: Project) -> None:
+    people = a_crowd(project, count=120)
+    theirs = Annotation.objects.filter(annotator=people[0])
+    theirs.update(created_at=NOW, duration_ms=1)
+    examination.examine(project, now=NOW)
+    assert "speed" in families(standing(people[0]))
+    for row in theirs:
+        row.import_key = f"k{row.pk}"
+    Annotation.objects.bulk_update(theirs, ["import_key"])
+    SourceStanding.objects.all().delete()
+    examination.examine(project, now=LATER)
+    assert "speed" not in families(standing(people[0]))
+    assert standing(people[0]).step == Step.NONE
+
+
 def test_a_pair_that_copies_is_set_aside_and_each_told_of_the_other(project: Project) -> None:
     of, truth = crowd.items(project, 120), crowd.truths(120)
     people = [crowd.person(project, f"p{number}") for number in range(10)]

@@ -76,6 +76,21 @@ def test_an_item_with_a_known_answer_leaves_the_pool(project: Project, owner: Us
     assert (again.pk, again.answer, is_new) == (made.pk, {"choice": "cat"}, False)
 
 
+def test_gold_of_the_audit_reserve_stays_in_the_pool_and_tests_nobody_before_it_was_drawn(
+    project: Project, annotator: User
+) -> None:
+    filled(project, 40)
+    reserve = factory.pool(project, 3, buckets=[0, 1, 2], prefix="reserve")
+    for item in reserve:
+        gold.make(project, item, answer={"choice": "cat"}, explanation="", by=None)
+    assert pool_states(reserve) == {_Pool.AVAILABLE}
+    list(work(project, annotator, 15))
+    assert not mixed_in(annotator)
+    PoolEntry.objects.filter(item__in=reserve).update(state=_Pool.ANSWERED)
+    list(work(project, annotator, 15, now=NOW + HOUR))
+    assert mixed_in(annotator)
+
+
 def test_an_answer_that_the_schema_does_not_have_is_refused_and_changes_nothing(project: Project) -> None:
     (item,) = factory.pool(project, 1)
     with pytest.raises(InvalidInput):

@@ -44,8 +44,8 @@ def crowded(project: Project) -> list[User]:
     return people
 
 
-def text(client: Client, url: str, status: int = 200, **headers: str) -> str:
-    answer = client.get(url, headers=headers)
+def text(client: Client, url: str, status: int = 200, *, htmx: bool = False) -> str:
+    answer = client.get(url, headers={"HX-Request": "true"} if htmx else {})
     assert answer.status_code == status
     return answer.content.decode()
 
@@ -62,7 +62,7 @@ def test_the_quarantine_says_who_and_why_with_figures(page: Client, crowded: lis
 
 
 def test_the_fragment_is_what_changes(page: Client, crowded: list[User]) -> None:
-    fragment = text(page, f"{QUARANTINE}?view=all", **{"HX-Request": "true"})
+    fragment = text(page, f"{QUARANTINE}?view=all", htmx=True)
     assert "<html" not in fragment
     assert "p0" in fragment
 
