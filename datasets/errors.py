@@ -1,6 +1,6 @@
 """Errors of accepted labels and dataset snapshots."""
 
-from labeling.errors import Conflict, InvalidInput, NotFound
+from labeling.errors import Conflict, InvalidInput, NotAllowed, NotFound
 
 
 class SnapshotNotFound(NotFound):
@@ -23,3 +23,23 @@ class AcceptancePolicyOutdated(Conflict):
 
 class UnknownExportFormat(InvalidInput):
     code = "unknown_export_format"
+
+
+class StandingNotFound(NotFound):
+    code = "source_not_found"
+
+
+class StandingChanged(Conflict):
+    """Somebody else decided about the source meanwhile."""
+
+    code = "standing_changed"
+
+
+class OwnStanding(NotAllowed):
+    """Somebody else must decide about it."""
+
+    code = "own_standing"
+
+
+class GoldNotFound(NotFound):
+    code = "gold_not_found"

@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from datasets import selectors
-from datasets.services import accept, beliefs
+from datasets.services import accept, beliefs, examination, gold_mixing
 from labeling.models import Project
 from labeling.wakeup import awake, wake
 
@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 _ACCEPT_PENDING = "datasets.accept_pending"
 _FIT_BELIEFS = "datasets.fit_beliefs"
 _TRANSIENT = (OperationalError, InterfaceError)
+_MIX_GOLD = "datasets.mix_gold"
+_EXAMINE_SOURCES = "datasets.examine_sources"
 
 
 @shared_task(name=_ACCEPT_PENDING, soft_time_limit=300, time_limit=330)
@@ -76,3 +78,42 @@ def _fit_if_due(project_id: int) -> None:
     project = Project.objects.filter(pk=project_id).first()
     if project is not None and beliefs.why_due(project, now=timezone.now()):
         wake(_FIT_BELIEFS, project_id)
+
+
+@shared_task(name=_MIX_GOLD, soft_time_limit=60, time_limit=90)
+def mix_gold(project_id: int) -> None:
+    awake(_MIX_GOLD, project_id)
+    if not gold_mixing.has_gold(project_id):
+        return
+    mixed = gold_mixing.mix(Project.objects.get(pk=project_id), now=timezone.now())
+    if mixed.opened or mixed.withdrawn or mixed.graduated:
+        logger.info(
+            "project %d: %d tests opened, %d withdrawn, %d members out of training",
+            *(project_id, mixed.opened, mixed.withdrawn, mixed.graduated),
+        )
+
+
+@shared_task(name=_EXAMINE_SOURCES, soft_time_limit=900, time_limit=930)
+def examine_sources(project_id: int) -> None:
+    awake(_EXAMINE_SOURCES, project_id)
+    done = examination.examine(Project.objects.get(pk=project_id), now=timezone.now())
+    if done is not None:
+        took = (done.finished_at - done.started_at).total_seconds()
+        logger.info(
+            "project %d: %d of %d sources judged in %.1f s, %d standings changed",
+            *(project_id, done.judged_count, done.source_count, took, done.changed_count),
+        )
+
+
+@shared_task(name="datasets.sweep_sources", soft_time_limit=120, time_limit=150)
+def sweep_sources() -> None:
+    """Wake the mixing of gold wherever there is any, and the examination of sources where it is due."""
+    for project_id in gold_mixing.projects_with_gold():
+        wake(_MIX_GOLD, project_id)
+    now = timezone.now()
+    for project in examination.judgeable_projects():
+        try:
+            if examination.is_due(project, now=now):
+                wake(_EXAMINE_SOURCES, project.pk)
+        except Exception:
+            logger.exception("could not check whether an examination is due for project %d", project.pk)

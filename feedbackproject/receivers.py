@@ -6,6 +6,7 @@ from labeling import news
 from labeling.wakeup import wake, wake_soon
 
 ACCEPT_PENDING = "datasets.accept_pending"
+MIX_GOLD = "datasets.mix_gold"
 CHECK_WATERMARK = "sampling.check_watermark"
 CHECK_RETRAINING = "training.check_retraining"
 JOIN_FEEDBACK = "labeling.join_feedback"
@@ -13,11 +14,13 @@ JOIN_FEEDBACK = "labeling.join_feedback"
 
 def _on_annotation_recorded(sender: object, *, project_id: int, **kwargs: Any) -> None:
     wake_soon(ACCEPT_PENDING, project_id)
+    wake_soon(MIX_GOLD, project_id)
     wake_soon(CHECK_WATERMARK, project_id)
 
 
 def _on_queue_low(sender: object, *, project_id: int, **kwargs: Any) -> None:
     wake(CHECK_WATERMARK, project_id)
+    wake(MIX_GOLD, project_id)
 
 
 def _on_labels_accepted(sender: object, *, project_id: int, **kwargs: Any) -> None:

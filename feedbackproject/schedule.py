@@ -25,6 +25,11 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
         "schedule": schedule(30.0),
         "options": {"expires": 30.0},
     },
+    "mix gold and examine sources": {
+        "task": "datasets.sweep_sources",
+        "schedule": schedule(60.0),
+        "options": {"expires": 60.0},
+    },
     "refill queues that are low": {"task": "sampling.sweep_watermarks", "schedule": schedule(15.0)},
     "run refills that were lost": {"task": "sampling.sweep_refills", "schedule": schedule(20.0)},
     "give items vectors": {

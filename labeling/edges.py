@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 from labeling import access, prepared
 from labeling.access import Capability
 from labeling.errors import InvalidInput, NotAllowed, NotFound
-from labeling.models import ApiKey, Project
+from labeling.models import ApiKey, Membership, Project
 from labeling.services import origins, rate_limits
 
 
@@ -53,7 +53,7 @@ _IS_ID = re.compile(r"[0-9]{1,18}")
 
 _PROJECT_FIELDS = tuple(field.attname for field in Project._meta.concrete_fields)
 _PROJECT_FOR = f"""
-SELECT membership.role, membership.skills, label_schema.id, label_schema.version,
+SELECT membership.role, membership.skills, membership.stage, label_schema.id, label_schema.version,
     {", ".join(f"project.{field.column}" for field in Project._meta.concrete_fields)}
 FROM labeling_project project
     LEFT JOIN labeling_membership membership ON membership.project_id = project.id AND membership.user_id = %(user)s
@@ -66,7 +66,7 @@ WHERE project.slug = %(slug)s"""  # noqa: S608 - the model's own columns
 class Caller:
     """A person or an app, and what they may do in one project.
 
-    Of a person, also their skills there, and id and version of the label schema in force: what serving a task needs.
+    Of a person, also their skills and stage there, and id and version of the label schema in force: what serving a task needs.
     """
 
     project: Project
@@ -74,11 +74,16 @@ class Caller:
     api_key: ApiKey | None
     capabilities: frozenset[Capability]
     skills: tuple[str, ...] = ()
+    stage: str = ""
     label_schema_id: int | None = None
     label_schema_version: int = 0
 
     def may(self, capability: Capability) -> bool:
         return capability in self.capabilities
+
+    @property
+    def is_in_training(self) -> bool:
+        return self.stage == Membership.Stage.TRAINING
 
 
 def caller_for(request: Request | HttpRequest, slug: str) -> Caller:
@@ -99,20 +104,30 @@ def caller_for(request: Request | HttpRequest, slug: str) -> Caller:
     rows = prepared.fetch(_PROJECT_FOR, {"slug": slug, "user": user.pk})
     if not rows or (rows[0][0] is None and not user.is_superuser):
         raise NotFound("No such project.", code="project_not_found")
-    role, skills, schema_id, schema_version, *columns = rows[0]
+    role, skills, stage, schema_id, schema_version, *columns = rows[0]
+    capabilities = frozenset(Capability) if user.is_superuser else access.of_role(role)
     return Caller(
         Project.from_db(DEFAULT_DB_ALIAS, _PROJECT_FIELDS, columns),
         user,
         None,
-        frozenset(Capability) if user.is_superuser else access.of_role(role),
+        capabilities - _TAKEN_BY_A_BLOCK if stage == Membership.Stage.BLOCKED else capabilities,
         tuple(skills or ()),
+        stage or "",
         schema_id,
         schema_version or 0,
     )
 
 
+_TAKEN_BY_A_BLOCK = frozenset({Capability.ANNOTATE, Capability.REVIEW})
+
+
 def require(caller: Caller, capability: Capability) -> None:
     if not caller.may(capability):
+        if caller.stage == Membership.Stage.BLOCKED and capability in _TAKEN_BY_A_BLOCK:
+            raise NotAllowed(
+                "You are blocked in this project: you get no tasks, and no answers are taken. Ask whoever manages it.",
+                code="blocked",
+            )
         raise NotAllowed(f"This needs the permission “{capability}” in this project.", code="permission_denied")
 
 

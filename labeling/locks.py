@@ -23,6 +23,8 @@ class LockKind(IntEnum):
     SURROGATE = 7
     CONTROL_ARM = 8
     BELIEFS = 9
+    EXAMINATION = 31
+    GOLD = 32
     ASK_COUNTERS = 20
     ASKED_RESPONDENT = 21
 

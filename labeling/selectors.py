@@ -200,7 +200,11 @@ def suggestions_for(
     """
     if not project.shows_suggestions:
         return {}
-    scored = {task.pk: found for task in tasks if not task.is_audit and (found := _scores(task)) is not None}
+    scored = {
+        task.pk: found
+        for task in tasks
+        if not (task.is_audit or task.is_training) and (found := _scores(task)) is not None
+    }
     if label_schema.prediction_form == "confidence":
         return _answers_of_models([task for task in tasks if task.pk in scored], scored, label_schema)
     return {
@@ -215,16 +219,18 @@ def why(task: AnnotationTask, label_schema: schema.AnySchema, *, shows_suggestio
 
     What the model says is named only if the annotator may see it.
     """
-    reasons = AnnotationTask.Reason
+    reasons, reason = AnnotationTask.Reason, task.shown_reason
     if task.is_audit:
         return "Drawn at random to measure the model honestly, so its suggestion stays hidden."
-    if task.reason == reasons.COLD_START:
+    if task.is_training:
+        return "For your training: the right answer is shown after yours."
+    if reason == reasons.COLD_START:
         return "Chosen without asking a model, which could not say yet what is worth asking."
-    if task.reason == reasons.RANDOM:
+    if reason == reasons.RANDOM:
         return "Drawn at random, whatever a model says of it."
-    if task.reason == reasons.MANUAL:
+    if reason == reasons.MANUAL:
         return "Put into the queue by a person."
-    if task.reason == reasons.RELABEL:
+    if reason == reasons.RELABEL:
         return "Asked again, to check the label it has."
     if task.informativeness is not None and task.model_version_id is None:
         return "A small model that learned from the labels so far is not sure about this item."

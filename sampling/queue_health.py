@@ -26,10 +26,10 @@ SELECT count(*), count(*) FILTER (WHERE leased_to_id IS NOT NULL AND lease_expir
     count(*) FILTER (WHERE reason = 'uncertain'), count(*) FILTER (WHERE reason = 'audit'),
     count(*) FILTER (WHERE reason = 'cold_start'), count(*) FILTER (WHERE reason = 'random'),
     count(*) FILTER (WHERE reason = 'manual'), count(*) FILTER (WHERE reason = 'relabel'),
-    count(*) FILTER (WHERE reason = 'imported')
+    count(*) FILTER (WHERE reason = 'imported'), count(*) FILTER (WHERE reason = 'gold')
 FROM labeling_annotationtask task JOIN labeling_poolentry entry ON entry.item_id = task.item_id
 WHERE task.project_id = %(project)s AND task.state = 'open'"""
-_REASONS: Final = ("uncertain", "audit", "cold_start", "random", "manual", "relabel", "imported")
+_REASONS: Final = ("uncertain", "audit", "cold_start", "random", "manual", "relabel", "imported", "gold")
 
 _CLOSED: Final = """
 SELECT (SELECT count(*) FROM (SELECT 1 FROM labeling_annotationtask

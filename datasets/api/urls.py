@@ -1,6 +1,6 @@
 from django.urls import path
 
-from datasets.api import acceptance, labels, snapshots
+from datasets.api import acceptance, gold, labels, snapshots, sources
 
 urlpatterns = [
     path(
@@ -13,6 +13,15 @@ urlpatterns = [
         acceptance.AcceptancePolicyVersions.as_view(),
         name="acceptance-policy-versions",
     ),
+    path("projects/<slug:slug>/sources", sources.SourceList.as_view(), name="sources"),
+    path(
+        "projects/<slug:slug>/sources/<int:source_id>/decisions",
+        sources.SourceDecisions.as_view(),
+        name="source-decisions",
+    ),
+    path("projects/<slug:slug>/gold", gold.GoldList.as_view(), name="gold"),
+    path("projects/<slug:slug>/gold/<int:gold_id>", gold.GoldDetail.as_view(), name="gold-item"),
+    path("projects/<slug:slug>/training/<int:annotation_id>", gold.Training.as_view(), name="training"),
     path("projects/<slug:slug>/labels", labels.LabelList.as_view(), name="labels"),
     path("projects/<slug:slug>/labels/export", labels.LabelExport.as_view(), name="labels-export"),
     path("projects/<slug:slug>/snapshots", snapshots.SnapshotList.as_view(), name="snapshots"),

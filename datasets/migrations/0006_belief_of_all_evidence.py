@@ -151,6 +151,23 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='SourceExamination',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('said_count', models.PositiveIntegerField(help_text='Answers and feedback stored when it began.')),
+                ('source_count', models.PositiveIntegerField(help_text='Sources known by name or hash.')),
+                ('judged_count', models.PositiveIntegerField(help_text='Of these, with enough answers to be judged.')),
+                ('changed_count', models.PositiveIntegerField(help_text='Standings whose step or weight changed.')),
+                ('started_at', models.DateTimeField()),
+                ('finished_at', models.DateTimeField()),
+                ('project', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='source_examinations', to='labeling.project')),
+            ],
+            options={
+                'ordering': ['-id'],
+                'indexes': [models.Index(fields=['project', '-id'], name='examination_newest')],
+            },
+        ),
+        migrations.CreateModel(
             name='SourceStanding',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -158,6 +175,7 @@ class Migration(migrations.Migration):
                 ('step', models.CharField(choices=[('none', 'Trusted'), ('weight', 'Counts less'), ('quarantine', 'Set aside until somebody has looked'), ('shadow_ignore', 'Accepted with thanks, not counted'), ('block', 'Not let in')], default='none', max_length=16)),
                 ('weight', models.FloatField(default=1.0, help_text='What its evidence counts: 1 in full, 0 not at all.')),
                 ('answers_when_decided', models.PositiveIntegerField(default=0, help_text='How many answers the source had given when a person decided.')),
+                ('nats_when_decided', models.FloatField(default=0.0, help_text='How strong all findings together were when a person decided.')),
                 ('suspicion_nats', models.FloatField(default=0.0, help_text='Of the strongest finding; 10 is about 1 in 20,000 by chance.')),
                 ('reasons', models.JSONField(default=list, help_text='Findings: family, nats, text.')),
                 ('answers', models.PositiveIntegerField(default=0)),

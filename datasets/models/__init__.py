@@ -2,7 +2,7 @@ from datasets.models.accepted import AcceptedLabel, NextChange, PendingEvidence
 from datasets.models.belief import AcceptancePolicy, BeliefRun, ItemBelief, PendingItem
 from datasets.models.review import GoldItem, ReviewCase, ReviewDecision
 from datasets.models.snapshot import Snapshot, SnapshotRow
-from datasets.models.source import SourceDecision, SourceStanding
+from datasets.models.source import SourceDecision, SourceExamination, SourceStanding
 
 __all__ = [
     "AcceptancePolicy",
@@ -18,5 +18,6 @@ __all__ = [
     "Snapshot",
     "SnapshotRow",
     "SourceDecision",
+    "SourceExamination",
     "SourceStanding",
 ]

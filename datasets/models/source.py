@@ -12,6 +12,9 @@ class SourceStanding(models.Model):
     What a source said is never deleted; from QUARANTINE on it counts nothing until somebody trusts the source again.
     """
 
+    exists_only_for_respondent = True
+    """Who asks to be forgotten is forgotten here, too; see labeling.services.respondents."""
+
     class Step(models.TextChoices):
         NONE = "none", "Trusted"
         WEIGHT = "weight", "Counts less"
@@ -32,6 +35,9 @@ class SourceStanding(models.Model):
     )  # fmt: skip
     answers_when_decided = models.PositiveIntegerField(
         default=0, help_text="How many answers the source had given when a person decided."
+    )
+    nats_when_decided = models.FloatField(
+        default=0.0, help_text="How strong all findings together were when a person decided."
     )
     suspicion_nats = models.FloatField(
         default=0.0, help_text="Of the strongest finding; 10 is about 1 in 20,000 by chance."
@@ -90,3 +96,22 @@ class SourceDecision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.step_before} to {self.step_after}"
+
+
+class SourceExamination(models.Model):
+    """That all sources of a project were judged, by how much evidence, and what came of it. Append-only."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="source_examinations", db_index=False)
+    said_count = models.PositiveIntegerField(help_text="Answers and feedback stored when it began.")
+    source_count = models.PositiveIntegerField(help_text="Sources known by name or hash.")
+    judged_count = models.PositiveIntegerField(help_text="Of these, with enough answers to be judged.")
+    changed_count = models.PositiveIntegerField(help_text="Standings whose step or weight changed.")
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["project", "-id"], name="examination_newest")]
+
+    def __str__(self) -> str:
+        return f"examination {self.pk} of {self.project}"

@@ -1,12 +1,13 @@
 """Who takes part in a project."""
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from labeling.access import Capability
-from labeling.api.serializers import MemberRoleSerializer, MembershipSerializer
+from labeling.api.serializers import MemberRoleSerializer, MembershipSerializer, MemberStageSerializer
 from labeling.edges import IdCursorPagination, ProjectView
 from labeling.models import Membership
 from labeling.services import projects
@@ -45,3 +46,26 @@ class MemberDetail(ProjectView):
         """What the person annotated stays. 409 `last_owner` when nobody would own the project any more."""
         projects.remove_member(self.project, username=username, by=self.caller.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MemberStage(ProjectView):
+    capabilities = {"POST": Capability.MANAGE}
+
+    @extend_schema(
+        operation_id="members_set_stage",
+        summary="Send a member to training or to work",
+        request=MemberStageSerializer,
+        responses=MembershipSerializer,
+    )
+    def post(self, request: Request, slug: str, username: str) -> Response:
+        """404 `member_not_found`; 409 `member_blocked`: a reviewer must release them first."""
+        wanted = MemberStageSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        membership = projects.set_stage(
+            self.project,
+            username=username,
+            stage=wanted.validated_data["stage"],
+            by=self.caller.user,
+            now=timezone.now(),
+        )
+        return Response(MembershipSerializer(membership).data)

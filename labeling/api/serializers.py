@@ -143,8 +143,15 @@ class MembershipSerializer(serializers.ModelSerializer[Membership]):
 
     class Meta:
         model = Membership
-        fields = ["username", "role", "skills", "created_at"]
+        fields = ["username", "role", "stage", "skills", "created_at"]
         read_only_fields = fields
+
+
+class MemberStageSerializer(serializers.Serializer[None]):
+    stage = serializers.ChoiceField(
+        choices=[Membership.Stage.TRAINING, Membership.Stage.WORKING],
+        help_text="In training, a member gets items with known answers only, until they have shown that they are good.",
+    )
 
 
 class MemberRoleSerializer(serializers.Serializer[None]):

@@ -79,7 +79,12 @@ class AnnotatorView(ProjectView):
         if not self.project.is_queue_open:
             return []
         return annotation_queue.claim(
-            self.project, annotator=self.annotator, now=now, limit=limit, skills=self.caller.skills
+            self.project,
+            annotator=self.annotator,
+            now=now,
+            limit=limit,
+            skills=self.caller.skills,
+            is_in_training=self.caller.is_in_training,
         )
 
     def served(
@@ -89,7 +94,13 @@ class AnnotatorView(ProjectView):
         annotator, project = self.annotator, self.project
         nothing = None
         if not tasks:
-            nothing = annotation_queue.why_nothing(project, annotator=annotator, now=now, skills=self.caller.skills)
+            nothing = annotation_queue.why_nothing(
+                project,
+                annotator=annotator,
+                now=now,
+                skills=self.caller.skills,
+                is_in_training=self.caller.is_in_training,
+            )
         if answered_today is None:
             answered_today = selectors.answered_today(project.pk, annotator.pk, now)
         counts = QueueCounts(*selectors.recent_queue_size(project.pk, now), answered_today)
@@ -152,6 +163,7 @@ class SubmitTask(AnnotatorView):
             limit=given.next,
             now=now,
             skills=self.caller.skills,
+            is_in_training=self.caller.is_in_training,
             label_schema_id=self.caller.label_schema_id,
         )
         served = self.served(recorded.tasks, now, recorded.answered_today) if given.next else None

@@ -30,6 +30,7 @@ urlpatterns = [
     path("projects/<slug:slug>/keys/<int:key_id>", keys.KeyDetail.as_view(), name="key"),
     path("projects/<slug:slug>/members", members.MemberList.as_view(), name="members"),
     path("projects/<slug:slug>/members/<str:username>", members.MemberDetail.as_view(), name="member"),
+    path("projects/<slug:slug>/members/<str:username>/stage", members.MemberStage.as_view(), name="member-stage"),
     path("projects/<slug:slug>/media", media.MediaList.as_view(), name="media"),
     path("projects/<slug:slug>/media/<str:sha256>", media.MediaContent.as_view(), name="media-content"),
     path("projects/<slug:slug>/imports", imports.ImportList.as_view(), name="imports"),

@@ -31,6 +31,21 @@ class Migration(migrations.Migration):
             name='is_blocked',
             field=models.BooleanField(db_default=False, default=False, help_text='Asked no more, for what they said is not to be trusted.'),
         ),
+        migrations.AddField(
+            model_name='annotationtask',
+            name='told_reason',
+            field=models.CharField(blank=True, db_default='', help_text='Of a test: the reason that its annotator is told.', max_length=16),
+        ),
+        migrations.AddField(
+            model_name='membership',
+            name='stage_changed_at',
+            field=models.DateTimeField(blank=True, help_text='What was answered in training before does not count.', null=True),
+        ),
+        migrations.AddField(
+            model_name='annotationtask',
+            name='is_training',
+            field=models.BooleanField(db_default=False, default=False, help_text='The right answer is shown to the annotator afterwards.'),
+        ),
         migrations.AlterField(
             model_name='annotationtask',
             name='reason',

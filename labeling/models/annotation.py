@@ -52,6 +52,9 @@ class AnnotationTask(models.Model):
     )
     answers_count = models.PositiveSmallIntegerField(default=0, help_text="Annotations that stand.")
     reason = models.CharField(max_length=16, choices=Reason)
+    told_reason = models.CharField(
+        max_length=16, blank=True, db_default="", help_text="Of a test: the reason that its annotator is told."
+    )
     informativeness = models.FloatField(null=True, blank=True)
     propensity = models.FloatField(
         null=True,
@@ -59,6 +62,9 @@ class AnnotationTask(models.Model):
         help_text="Probability with which this item was drawn at its draw; empty if a person chose it.",
     )
     is_audit = models.BooleanField(default=False)
+    is_training = models.BooleanField(
+        default=False, db_default=False, help_text="The right answer is shown to the annotator afterwards."
+    )
     batch = models.UUIDField(null=True, blank=True, help_text="The refill run that drew it.")
     draw_rank = models.PositiveIntegerField(
         null=True, blank=True, help_text="Place in the draw order of its batch, from 0."
@@ -110,6 +116,11 @@ class AnnotationTask(models.Model):
 
     def __str__(self) -> str:
         return f"task {self.pk} ({self.state})"
+
+    @property
+    def shown_reason(self) -> str:
+        """The reason for its annotator: who knew that it is a test would be careful just there."""
+        return self.told_reason or self.reason
 
 
 class Annotation(models.Model):

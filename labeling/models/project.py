@@ -110,6 +110,9 @@ class Membership(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role)
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.WORKING)
+    stage_changed_at = models.DateTimeField(
+        null=True, blank=True, help_text="What was answered in training before does not count."
+    )
     skills = ArrayField(
         models.CharField(max_length=100),
         default=list,

@@ -28,7 +28,7 @@ _SCRIPTS = [
         ),
         *("editors/preference", "editors/spans", "editors/numeric", "editors/boxes"),
         *("annotate/api", "annotate/outbox", "annotate/drafts", "annotate/refused", "annotate/skip_menu"),
-        *("annotate/remarks", "annotate/keyboard", "annotate"),
+        *("annotate/remarks", "annotate/keyboard", "annotate/lessons", "annotate"),
     )
 ]
 """In the order in which they build on each other."""
@@ -55,6 +55,11 @@ _NOTHING = {
     "nothing_left_for_you": {
         "title": "You have seen everything in the queue",
         "text": "What is left are items that you answered or skipped. New ones appear here by themselves.",
+    },
+    "training": {
+        "title": "No training item at the moment",
+        "text": "You are in training, and get items whose right answer is known. The next ones appear here by themselves; if "
+        "none come, whoever manages this project can add some.",
     },
     "paused": {
         "title": "The queue is paused",

@@ -4,6 +4,7 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 
 from labeling.access import Capability
 from labeling.edges import Caller
@@ -49,6 +50,8 @@ def members(request: HttpRequest, caller: Caller) -> HttpResponse:
             )
             messages.success(request, f"The skills of {username} are saved.")
             return redirect("members", project.slug)
+        if "stage_of" in request.POST:
+            return _set_stage(request, caller)
         form = MemberForm(request.POST)
         if form.is_valid():
             data = form.cleaned_data
@@ -72,6 +75,20 @@ def members(request: HttpRequest, caller: Caller) -> HttpResponse:
     }
     status = 422 if form.errors else 200
     return render_project(request, caller, "labeling/members.html", context, active="members", status=status)
+
+
+def _set_stage(request: HttpRequest, caller: Caller) -> HttpResponse:
+    username, stage = request.POST["stage_of"], request.POST.get("stage", "")
+    try:
+        membership = projects.set_stage(
+            caller.project, username=username, stage=stage, by=person(caller), now=timezone.now()
+        )
+    except DomainError as error:
+        messages.error(request, error.message)
+    else:
+        is_learning = membership.stage == Membership.Stage.TRAINING
+        messages.success(request, f"{username} is {'in training' if is_learning else 'at work'} now.")
+    return redirect("members", caller.project.slug)
 
 
 def _separated(text: str) -> list[str]:

@@ -21,6 +21,7 @@ from labeling.errors import (
     AlreadyAnswered,
     InvalidInput,
     LeaseExpired,
+    NotAllowed,
     NotLeased,
     QueuePaused,
     TaskClosed,
@@ -67,6 +68,7 @@ class NothingReason(StrEnum):
     NOT_ELIGIBLE = "not_eligible"
     NOTHING_LEFT_FOR_YOU = "nothing_left_for_you"
     PAUSED = "paused"
+    TRAINING = "training"
 
 
 @dataclass(frozen=True)
@@ -157,28 +159,44 @@ def withdraw_open(project: Project, *, now: dt.datetime) -> int:
 
 
 def claim(
-    project: Project, *, annotator: User, now: dt.datetime, limit: int = 1, skills: Sequence[str] | None = None
+    project: Project,
+    *,
+    annotator: User,
+    now: dt.datetime,
+    limit: int = 1,
+    skills: Sequence[str] | None = None,
+    is_in_training: bool = False,
 ) -> list[AnnotationTask]:
     """Lease up to `limit` tasks to the annotator: first those they hold already, then the top of the queue.
 
     Returns them in the order to work on, with item, pool entry and the annotator's draft loaded. All leases, old ones too,
-    end LEASE_SECONDS from `now`. No task is ever leased to two people. `skills` are looked up unless given. Raises
-    QueuePaused. Tells queue_low when it found too few.
+    end LEASE_SECONDS from `now`. No task is ever leased to two people. Skills and stage are looked up unless `skills` are
+    given. Raises QueuePaused, NotAllowed `blocked`. Tells queue_low when it found too few.
     """
     if not project.is_queue_open:
         raise QueuePaused("The queue of this project is paused.")
-    tasks = queue_sql.claim(_who(project, annotator, skills), limit=limit, now=now, until=lease_end(now))
+    tasks = queue_sql.claim(
+        _who(project, annotator, skills, is_in_training), limit=limit, now=now, until=lease_end(now)
+    )
     _tell_if_low(project, len(tasks), limit)
     return tasks
 
 
 def why_nothing(
-    project: Project, *, annotator: User, now: dt.datetime, skills: Sequence[str] | None = None
+    project: Project,
+    *,
+    annotator: User,
+    now: dt.datetime,
+    skills: Sequence[str] | None = None,
+    is_in_training: bool = False,
 ) -> NothingServed:
     """Explain an empty claim to the annotator."""
     if not project.is_queue_open:
         return NothingServed(NothingReason.PAUSED)
-    left = queue_sql.what_is_left(_who(project, annotator, skills), now)
+    who = _who(project, annotator, skills, is_in_training)
+    left = queue_sql.what_is_left(who, now)
+    if who.is_in_training and not left.servable_count and left.put_off_until is None:
+        return NothingServed(NothingReason.TRAINING)
     if left.open_count == 0:
         return NothingServed(NothingReason.EMPTY)
     if left.eligible_count == 0:
@@ -334,6 +352,7 @@ def submit_and_claim(
     comment: str = "",
     is_flagged: bool = False,
     skills: Sequence[str] | None = None,
+    is_in_training: bool = False,
     label_schema_id: int | None = None,
 ) -> Recorded:
     """`submit`, then `claim` unless the queue is paused or nothing is wanted: one statement, so one wait for the disk.
@@ -353,7 +372,7 @@ def submit_and_claim(
         duration_ms=duration_ms,
         created_at=now,
     )
-    who = _who(project, annotator, skills)
+    who = _who(project, annotator, skills, is_in_training)
     claims = limit if project.is_queue_open else 0
     recorded = queue_sql.record(annotation, who, claims=claims, until=lease_end(now))
     if recorded is None:
@@ -419,11 +438,14 @@ _OF_A_PERSON = (
 )
 
 
-def _who(project: Project, annotator: User, skills: Sequence[str] | None) -> Who:
+def _who(project: Project, annotator: User, skills: Sequence[str] | None, is_in_training: bool) -> Who:
     if skills is None:
-        found = Membership.objects.filter(project=project, user=annotator).values_list("skills", flat=True).first()
-        skills = found or ()
-    return Who(project.pk, annotator.pk, skills)
+        found = Membership.objects.filter(project=project, user=annotator).values_list("skills", "stage").first()
+        skills, stage = found or ((), "")
+        if stage == Membership.Stage.BLOCKED:
+            raise NotAllowed("You are blocked in this project.", code="blocked")
+        is_in_training = stage == Membership.Stage.TRAINING
+    return Who(project.pk, annotator.pk, skills, is_in_training)
 
 
 def _tell_if_low(project: Project, found: int, wanted: int) -> None:

@@ -35,9 +35,10 @@ def undo(project: Project, *, annotator: User, now: dt.datetime, annotation_id: 
 
     The annotation stays, marked withdrawn. Without `annotation_id`, called again it takes back the one before; with it,
     a repetition changes nothing. Raises NothingToUndo when there is no such answer, Conflict `asked_again` when the item
-    has another open task by now.
+    has another open task by now, `answer_shown` for an answer in training.
     """
     task, annotation = _lock_last(project, annotator, now, annotation_id)
+    _refuse_after_training(task)
     if annotation.withdrawn_at is None:
         _withdraw(task, annotation, now)
     free = task.leased_to_id in (None, annotator.pk) or task.lease_expires_at is None or task.lease_expires_at <= now
@@ -64,7 +65,7 @@ def edit(
     """Replace an answer by another one: a new row supersedes the old one, which stays, marked withdrawn.
 
     One's own, or with `of_anybody` everybody's; the new row is then the editor's statement. At any time, whatever became of
-    the task. Raises NotFound `annotation_not_found`, Conflict `annotation_withdrawn` (it does not stand any more),
+    the task. Raises NotFound `annotation_not_found`, Conflict `annotation_withdrawn` (it does not stand any more) or `answer_shown`,
     AlreadyAnswered (the editor has an answer of their own to this task), InvalidInput. Tells annotation_recorded.
     """
     if len(comment) > LONGEST_COMMENT:
@@ -77,6 +78,7 @@ def edit(
         raise NotFound("There is no such answer of yours.", code="annotation_not_found")
     # The task first, as everybody does: so undo, edit and submit take turns.
     task = annotation_queue.lock(task_id, project)
+    _refuse_after_training(task)
     old = found.select_related("item").get()
     if old.withdrawn_at is not None:
         raise Conflict("This answer was taken back or replaced already.", code="annotation_withdrawn")
@@ -134,6 +136,11 @@ def save_draft(
 
 
 # -- inside ------------------------------------------------------------------------------------------------------
+
+
+def _refuse_after_training(task: AnnotationTask) -> None:
+    if task.is_training:
+        raise Conflict("The right answer was shown, so an answer in training stays as it is.", code="answer_shown")
 
 
 def _lock_last(

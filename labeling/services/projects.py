@@ -1,6 +1,7 @@
 """Projects, their label schemas and their members."""
 
 import datetime as dt
+import logging
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -11,7 +12,9 @@ from django.db import IntegrityError, transaction
 
 from labeling import schema, selectors
 from labeling.errors import Conflict, InvalidInput, NotFound
-from labeling.models import Annotation, LabelSchema, Membership, ModelVersion, Project
+from labeling.models import Annotation, AnnotationTask, LabelSchema, Membership, ModelVersion, Project
+
+logger = logging.getLogger(__name__)
 
 MOST_IMAGE_ORIGINS: Final = 20
 MOST_SKILLS: Final = 100
@@ -147,6 +150,33 @@ def set_skills(project: Project, *, username: str, skills: Sequence[str], by: Us
         raise NotFound(f"“{username}” is not a member.", code="member_not_found")
     membership.skills = wanted
     membership.save(update_fields=["skills"])
+    return membership
+
+
+@transaction.atomic
+def set_stage(project: Project, *, username: str, stage: str, by: User | None, now: dt.datetime) -> Membership:
+    """Send a member to training or to work; tasks they hold of the other kind go back.
+
+    Who is blocked stays so until a reviewer releases them. Raises InvalidInput `unknown_stage`, NotFound
+    `member_not_found`, Conflict `member_blocked`.
+    """
+    if stage not in (Membership.Stage.TRAINING, Membership.Stage.WORKING):
+        raise InvalidInput("The stage is training or working.", code="unknown_stage", fields={"stage": "unknown"})
+    membership = (
+        Membership.objects.select_for_update(of=["self"]).filter(project=project, user__username=username).first()
+    )
+    if membership is None:
+        raise NotFound(f"“{username}” is not a member.", code="member_not_found")
+    if membership.stage == Membership.Stage.BLOCKED:
+        raise Conflict(f"{username} is blocked; release them on the page of the quarantine.", code="member_blocked")
+    if membership.stage != stage:
+        membership.stage, membership.stage_changed_at = stage, now
+        membership.save(update_fields=["stage", "stage_changed_at"])
+        held = AnnotationTask.objects.filter(
+            project=project, state=AnnotationTask.State.OPEN, leased_to=membership.user
+        )
+        held.update(leased_to=None, lease_expires_at=None)
+        logger.info("%s is %s in project %s, set by %s", username, stage, project.slug, by or "the service")
     return membership
 
 

@@ -136,10 +136,10 @@ def withdraw(project: Project, task_ids: Sequence[int], *, by: User | None, now:
     """
     tasks, refused = _lock_open(project, task_ids)
     unanswered = [task for task in tasks if not task.answers_count]
-    is_again = AnnotationTask.Reason.RELABEL
-    drawable = [task for task in unanswered if task.reason != is_again]
+    known = (AnnotationTask.Reason.RELABEL, AnnotationTask.Reason.GOLD)
+    drawable = [task for task in unanswered if task.reason not in known]
     _close(drawable, _State.WITHDRAWN, PoolEntry.State.AVAILABLE, now)
-    labelled = [task for task in unanswered if task.reason == is_again]
+    labelled = [task for task in unanswered if task.reason in known]
     _close(labelled, _State.WITHDRAWN, PoolEntry.State.ANSWERED, now)
     partly = [task for task in tasks if task.answers_count]
     _close(partly, _State.ANSWERED, PoolEntry.State.ANSWERED, now)
@@ -254,6 +254,7 @@ def open_tasks_of(project: Project, item_ids: Iterable[int]) -> dict[int, int]:
 def _last_draws(item_ids: Sequence[int]) -> dict[int, AnnotationTask]:
     """By item, the task that was answered last: to be asked again does not change how an item was once drawn."""
     tasks = AnnotationTask.objects.filter(item_id__in=item_ids, state=_State.ANSWERED)
+    tasks = tasks.exclude(reason=AnnotationTask.Reason.GOLD)
     return {task.item_id: task for task in tasks.order_by("item_id", "-pk").distinct("item_id")}
 
 

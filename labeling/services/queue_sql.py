@@ -28,9 +28,10 @@ _TASK_FIELDS, _TASK_COLUMNS = _columns(AnnotationTask, "claimed")
 _ITEM_FIELDS, _ITEM_COLUMNS = _columns(Item, "item")
 _ENTRY_FIELDS, _ENTRY_COLUMNS = _columns(PoolEntry, "entry")
 
-# Assigned to nobody or to this annotator, who has the skill if one is needed.
+# Assigned to nobody or to this annotator, who has the skill if one is needed. In training there are tasks of training only.
 _IS_ELIGIBLE: Final = """(task.assigned_to_id IS NULL OR task.assigned_to_id = %(annotator)s)
-    AND (task.required_skill = '' OR task.required_skill = ANY(%(skills)s::text[]))"""
+    AND (task.required_skill = '' OR task.required_skill = ANY(%(skills)s::text[]))
+    AND task.is_training = %(is_in_training)s"""
 
 # An item is one thing however many tasks it has had: who answered or skipped it is not asked about it again, or not
 # before the time they put it off to. OFFSET 0 keeps the planner from turning the lookups, which run for the few tasks at
@@ -133,17 +134,19 @@ FROM (SELECT task.lease_expires_at, {_IS_ELIGIBLE} AS is_eligible, {_IS_UNANSWER
 
 @dataclass(frozen=True)
 class Who:
-    """Who asks for tasks, in which project, and with which skills."""
+    """Who asks for tasks, in which project, with which skills, and whether they are in training."""
 
     project_id: int
     annotator_id: int
     skills: Sequence[str]
+    is_in_training: bool = False
 
     def values(self, now: dt.datetime) -> dict[str, prepared.Value]:
         return {
             "project": self.project_id,
             "annotator": self.annotator_id,
             "skills": list(self.skills),
+            "is_in_training": self.is_in_training,
             "now": now,
         }
 

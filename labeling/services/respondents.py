@@ -1,7 +1,7 @@
 """What is known of an end user: exported, erased, and forgotten with age.
 
 A respondent is known by a keyed hash. Every table of any app that has a column `respondent_hash` takes part, so that a
-new one cannot be forgotten here.
+new one cannot be forgotten here. Rows of a model that says `exists_only_for_respondent` are deleted, others blanked.
 """
 
 import datetime as dt
@@ -63,6 +63,9 @@ def erase(project: Project, respondent: str) -> Erased:
         rows = model._default_manager.filter(respondent_hash__in=hashes)
         if model in _DELETED:
             deleted[_name(model)] = _delete(model, list(rows.values_list("pk", flat=True)))
+        elif _is_theirs(model):
+            deleted[_name(model)] = rows.count()
+            rows.delete()
         else:
             blanked[_name(model)] = rows.update(**_blank(model))
     return Erased(deleted, blanked)
@@ -93,6 +96,12 @@ def forget_old_respondents(*, now: dt.datetime) -> int:
         if model is Respondent:
             continue  # opt-outs and privacy budgets are for life
         fields = {field.name for field in model._meta.concrete_fields}
+        if _is_theirs(model):
+            gone = model._default_manager.filter(changed_at__lt=before).exclude(respondent_hash="")
+            for ids in _batches(gone):
+                forgotten += len(ids)
+                model._default_manager.filter(pk__in=ids).delete()
+            continue
         age = "received_at" if "received_at" in fields else "created_at"
         old = model._default_manager.filter(**{f"{age}__lt": before})
         known = old.exclude(respondent_hash="")
@@ -107,6 +116,10 @@ def forget_old_respondents(*, now: dt.datetime) -> int:
 def tables() -> list[type[models.Model]]:
     """The models that know of respondents, in all apps."""
     return [model for model in apps.get_models() if any(field.name == _HASH for field in model._meta.concrete_fields)]
+
+
+def _is_theirs(model: type[models.Model]) -> bool:
+    return getattr(model, "exists_only_for_respondent", False)
 
 
 def _name(model: type[models.Model]) -> str:

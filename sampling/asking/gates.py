@@ -60,6 +60,8 @@ def _of_respondent(policy: Policy, situation: Situation) -> Refusal | None:
         return Refusal(Reason.NO_CONSENT)
     if situation.opted_out_seconds > 0:
         return Refusal(Reason.OPTED_OUT, situation.opted_out_seconds)
+    if situation.is_blocked:
+        return Refusal(Reason.BLOCKED)
     if situation.holdout_draw is not None and situation.holdout_draw < policy.holdout_share:
         return Refusal(Reason.HOLDOUT)
     return Refusal(Reason.QUIET) if situation.is_quiet else None

@@ -15,6 +15,7 @@ class Reason(StrEnum):
     NO_QUESTION = "no_question"
     NO_CONSENT = "no_consent"
     OPTED_OUT = "opted_out"
+    BLOCKED = "blocked"
     HOLDOUT = "holdout"
     QUIET = "quiet"
     CONCURRENT = "concurrent"

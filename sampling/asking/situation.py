@@ -97,6 +97,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     consent: bool | None = None
     is_quiet: bool = False
     opted_out_seconds: float = 0.0
+    is_blocked: bool = False
     holdout_draw: float | None = None
     history: tuple[PastAsk, ...] = ()
     right_count: int = 0

@@ -17,6 +17,7 @@ class AskDecision(models.Model):
         NO_QUESTION = "no_question", "No live question fits"
         NO_CONSENT = "no_consent", "No consent"
         OPTED_OUT = "opted_out", "Does not want to be asked"
+        BLOCKED = "blocked", "Is blocked: what they said is not to be trusted"
         HOLDOUT = "holdout", "Is never asked, for comparison"
         QUIET = "quiet", "The app asked for quiet"
         CONCURRENT = "concurrent", "Another ask is open"
@@ -78,7 +79,7 @@ class AskDecision(models.Model):
                         *("selected", "audit", "not_drawn", "off", "no_question", "no_consent", "opted_out", "holdout"),
                         *("quiet", "concurrent", "cooldown_shown", "cooldown_dismissed", "cooldown_answered"),
                         *("question_cooldown", "session_cap", "week_cap", "month_cap", "labelled", "privacy_budget"),
-                        *("segment_quota", "budget", "degraded"),
+                        *("segment_quota", "budget", "degraded", "blocked"),
                     ]
                 ),
                 name="ask_decision_reason_known",

@@ -25,6 +25,7 @@ REASONS: Final = {
     "manual": "By a person",
     "relabel": "Asked again",
     "imported": "Imported",
+    "gold": "Known answer",
 }
 _VIEWS: Final = {
     View.WAITING: "Waiting",

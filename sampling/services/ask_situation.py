@@ -136,6 +136,7 @@ class Moment:
             consent=opportunity.consent,
             is_quiet=opportunity.is_quiet,
             opted_out_seconds=max((opted_out - self.now).total_seconds(), 0.0) if opted_out else 0.0,
+            is_blocked=state.is_blocked,
             holdout_draw=draws.uniform(setting.draw_key, "holdout", self.respondent_hash)
             if self.respondent_hash
             else None,

@@ -19,7 +19,7 @@ _LABELLED_STATES: Final = frozenset({PoolEntry.State.QUEUED, PoolEntry.State.ANS
 
 _READ_ITEMS: Final = """
 SELECT decision.id, items.found, respondent.opted_out_until, respondent.epsilon_spent, respondent.right_count,
-    respondent.wrong_count, asks.found
+    respondent.wrong_count, asks.found, respondent.is_blocked
 FROM (VALUES (1)) AS one (row_number)
     LEFT JOIN sampling_askdecision decision
         ON decision.project_id = %(project)s AND decision.opportunity_id = %(opportunity)s
@@ -174,6 +174,7 @@ class State:
     right_count: int = 0
     wrong_count: int = 0
     history: tuple[Asked, ...] = ()
+    is_blocked: bool = False
 
 
 class WrittenRow(msgspec.Struct, kw_only=True):
@@ -259,7 +260,7 @@ def read(
         found = prepared.fetch(_READ_ONE, {**values, "key": keys[0]})
     else:
         found = prepared.fetch(_READ, {**values, "keys": list(keys)})
-    ((decision_id, items, opted_out, epsilon, right, wrong, asks),) = found
+    ((decision_id, items, opted_out, epsilon, right, wrong, asks, is_blocked),) = found
     return State(
         decision_id,
         {key: _known(*columns) for key, *columns in items or _nothing},
@@ -268,6 +269,7 @@ def read(
         right or 0,
         wrong or 0,
         tuple(Asked(*columns) for columns in asks or _nothing),
+        bool(is_blocked),
     )
 
 

@@ -33,6 +33,7 @@ def test_every_scheduled_and_woken_task_exists() -> None:
         assert entry["task"] in known
     woken = (
         receivers.ACCEPT_PENDING,
+        receivers.MIX_GOLD,
         receivers.CHECK_WATERMARK,
         receivers.CHECK_RETRAINING,
         receivers.JOIN_FEEDBACK,

@@ -12,8 +12,9 @@ from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from datasets.services import acceptance_policies, beliefs
-from labeling.models import Annotation, Item, Project
+from datasets.models import SourceDecision, SourceStanding
+from datasets.services import acceptance_policies, beliefs, gold
+from labeling.models import Annotation, Item, PoolEntry, Project
 from labeling.services import annotation_queue, projects
 from labeling.services.annotation_queue import NewTask
 from sampling.services import ask_policies
@@ -28,7 +29,7 @@ NO_PAGES: Final = {
 }
 """Addresses that take a form, the widget's, and those of the demo app, which has a test of its own."""
 FOR_ANNOTATORS: Final = {"projects", "new_project", "account", "annotate", "history"}
-DIALOGS: Final = ["guidelines", "comment-dialog", "skip-menu", "keys-help"]
+DIALOGS: Final = ["lesson", "guidelines", "comment-dialog", "skip-menu", "keys-help"]
 
 
 def page_names() -> set[str]:
@@ -47,6 +48,8 @@ def page_names() -> set[str]:
 def address(name: str, project: Project, item: Item) -> str:
     if name == "item_page":
         return reverse(name, args=[project.slug, item.pk])
+    if name == "source":
+        return reverse(name, args=[project.slug, SourceStanding.objects.filter(project=project).latest("pk").pk])
     if name == "question":
         return reverse(name, args=[project.slug, "is_right"])
     without_project = {"login", "account", "projects", "new_project"}
@@ -96,7 +99,26 @@ def lived_in(transactional_db: None, owner: User) -> tuple[Project, Item]:
     asked_of(project)
     acceptance_policies.new_version(project, by=owner, method="label_model")
     beliefs.fit(project, now=timezone.now())
+    doubted(project, owner)
     return project, labelled[0]
+
+
+def doubted(project: Project, owner: User) -> None:
+    """A source in quarantine, and a known answer."""
+    found = SourceStanding.objects.create(
+        project=project, annotator=owner, step=SourceStanding.Step.QUARANTINE, weight=0.0, suspicion_nats=12.0, answers=20,
+        hits=4.0, misses=9.0, gold_hits=1, gold_misses=3,
+        reasons=[{"family": "agreement", "nats": 12.0, "text": "Agrees no more than chance would with what others say."}],
+    )  # fmt: skip
+    SourceDecision.objects.create(standing=found, step_before="none", step_after="quarantine", weight_after=0.0)
+    Item.objects.filter(project=project, pool_entry__state=PoolEntry.State.ANSWERED).update(segments={"country": "de"})
+    gold.make(
+        project,
+        Item.objects.filter(project=project).latest("pk"),
+        answer={"choice": "1"},
+        explanation="A stroke.",
+        by=owner,
+    )
 
 
 def asked_of(project: Project) -> None:

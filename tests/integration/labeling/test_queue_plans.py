@@ -17,7 +17,14 @@ pytestmark = pytest.mark.django_db
 
 VALUES = {
     **{"task": 1, "label_schema": 1, "answer": "'{}'", "suggested_answer": "NULL", "comment": "''", "duration_ms": 5},
-    **{"is_flagged": "false", "today": "'2026-01-01'", "now": "now()", "until": "now()", "skills": "'{}'"},
+    **{
+        "is_flagged": "false",
+        "today": "'2026-01-01'",
+        "now": "now()",
+        "until": "now()",
+        "skills": "'{}'",
+        "is_in_training": "false",
+    },
 }
 
 

@@ -185,6 +185,15 @@ def test_whoever_opted_out_is_left_alone_until_then(project: Project) -> None:
     assert make.decide(project, "o-3", respondent="u", now=NOW + 181 * DAY).ask
 
 
+def test_whoever_is_blocked_is_asked_nothing(project: Project) -> None:
+    make.asking(project)
+    assert make.decide(project, "o-1", respondent="u").reason == "selected"
+    Respondent.objects.update(is_blocked=True)
+    refused = make.decide(project, "o-2", respondent="u", now=NOW + 80 * DAY)
+    assert (refused.ask, refused.reason) == (False, "blocked")
+    assert make.decide(project, "o-3", respondent="other").reason == "selected"
+
+
 def test_the_holdout_is_sticky_and_of_the_size_it_says(project: Project) -> None:
     make.asking(project, holdout_share=0.3)
     reasons = {

@@ -3,7 +3,7 @@
 (() => {
   "use strict";
 
-  const { ApiError, Drafts, Keyboard, Outbox, Refused, Remarks, SkipMenu, TaskApi, announce, dom, editors, payload } = window.feedback;
+  const { ApiError, Drafts, Keyboard, Lessons, Outbox, Refused, Remarks, SkipMenu, TaskApi, announce, dom, editors, payload } = window.feedback;
   const { element, quoted } = dom;
 
   const HELD = 3;
@@ -46,6 +46,16 @@
         onSubmit: () => this.confirm(),
         onPick: () => this.picked(),
         announce,
+      });
+      this.lessons = new Lessons({
+        dialog: by("lesson"),
+        fetchLesson: (annotationId) => this.api.lesson(annotationId),
+        summary: (answer) => this.editor.summary(answer),
+        onClose: ({ verdict }) => {
+          // The next item lay behind the lesson: its time begins now.
+          this.shownAt = performance.now();
+          if (verdict === "honest") this.graduate();
+        },
       });
       this.skipMenu = new SkipMenu({ dialog: by("skip-menu"), onSkip: (body) => this.skip(body) });
       this.remarks = new Remarks({
@@ -124,6 +134,13 @@
     async reload() {
       this.idle("What may be answered has changed", "This page is loading it anew.");
       this.drafts.flush();
+      if (await this.outbox.settled()) location.reload();
+    }
+
+    /** The training is over: what was held for it is not served any more. */
+    async graduate() {
+      this.held = [];
+      this.idle("Your training is over", "This page is loading the real work.");
       if (await this.outbox.settled()) location.reload();
     }
 
@@ -312,6 +329,8 @@
         this.say("saved", `Saved ${quoted(entry.title)}`);
         if (answer) this.given.push({ annotationId: answer.annotation_id, comment: entry.body.comment, is_flagged: entry.body.is_flagged });
         if (this.given.length > REMEMBERED_ANSWERS) this.given.shift();
+        // Only in training is it told that an item's answer is known.
+        if (answer && entry.task.reason === "gold") this.lessons.after(answer.annotation_id, entry.title);
       } else this.say("saved", SkipMenu.SAID[entry.body.kind]);
       if (answer?.next) this.take(answer.next);
       else this.claim();

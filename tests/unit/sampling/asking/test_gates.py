@@ -23,6 +23,7 @@ CASES: list[tuple[Reason, Policy, Situation, float | None]] = [
     (Reason.NO_CONSENT, Policy(needs_consent=True), situation(), None),
     (Reason.NO_CONSENT, Policy(), situation(consent=False), None),
     (Reason.OPTED_OUT, Policy(), situation(opted_out_seconds=90.0), 90.0),
+    (Reason.BLOCKED, Policy(), situation(is_blocked=True), None),
     (Reason.HOLDOUT, Policy(), situation(holdout_draw=0.049), None),
     (Reason.QUIET, Policy(), situation(is_quiet=True), None),
     (Reason.CONCURRENT, Policy(), situation(history=(past(60.0, "open", open_seconds=40.0),)), 40.0),

@@ -55,6 +55,7 @@
     extend(taskIds) { return this.call("tasks/extend", { task_ids: taskIds }); }
     draft(taskId, draft) { return this.call(`tasks/${taskId}/draft`, draft, { method: "PUT", keepalive: true }); }
     edit(annotationId, body) { return this.call(`annotations/${annotationId}/edit`, body); }
+    lesson(annotationId) { return this.call(`training/${annotationId}`, {}, { method: "GET", body: undefined }); }
     // The browser finishes what is kept alive, even when the page is gone.
     release(taskId) { return this.call(`tasks/${taskId}/release`, {}, { keepalive: true }); }
     /** `next`: how many tasks to hold afterwards; they come back in the same answer. */
