@@ -13,7 +13,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 from numpy.typing import NDArray
 
-from labeling import prepared, schema
+from labeling import prepared, schema, suggestion_arm
 from labeling.models import (
     Annotation,
     AnnotationTask,
@@ -188,17 +188,18 @@ def schema_of(label_schema_id: int) -> schema.AnySchema:
 
 
 def suggestions_for(
-    tasks: Sequence[AnnotationTask], *, project: Project, label_schema: schema.AnySchema
+    tasks: Sequence[AnnotationTask], *, project: Project, label_schema: schema.AnySchema, annotator_id: int
 ) -> dict[int, Suggestion]:
-    """By task, what an annotator is shown as the model's answer.
+    """By task, what the annotator is shown as the model's answer.
 
-    Nothing where there is no prediction, where the project hides suggestions, and for audit tasks: a shown suggestion
-    anchors the answer, and the audit slice is what the model is measured by. One query if predictions are not made of
+    Nothing where there is no prediction, where `hides_suggestion`, and for audit tasks: a shown suggestion anchors the
+    answer, and the audit slice is what the model is measured by. One query if predictions are not made of
     classes, none if they are. The tasks come with item and pool entry.
     """
     if not project.shows_suggestions:
         return {}
-    scored = {task.pk: found for task in tasks if not task.is_audit and (found := _scores(task)) is not None}
+    seen = [task for task in tasks if not task.is_audit and not hides_suggestion(task, project, annotator_id)]
+    scored = {task.pk: found for task in seen if (found := _scores(task)) is not None}
     if label_schema.prediction_form == "confidence":
         return _answers_of_models([task for task in tasks if task.pk in scored], scored, label_schema)
     return {
@@ -206,6 +207,11 @@ def suggestions_for(
         for task_id, (version, scores) in scored.items()
         if (suggestion := _of_classes(version, scores, label_schema)) is not None
     }
+
+
+def hides_suggestion(task: AnnotationTask, project: Project, annotator_id: int) -> bool:
+    """Whether the annotator does not see what the model says of this task: the project hides it, or chance chose so."""
+    return not project.shows_suggestions or suggestion_arm.is_blind(task.pk, annotator_id, project.blind_share)
 
 
 def why(task: AnnotationTask, label_schema: schema.AnySchema, *, shows_suggestion: bool = True) -> str:
