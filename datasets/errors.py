@@ -13,3 +13,23 @@ class NothingToSnapshot(Conflict):
 
 class UnknownExportFormat(InvalidInput):
     code = "unknown_export_format"
+
+
+class ReviewNotFound(NotFound):
+    code = "review_not_found"
+
+
+class ReviewClosed(Conflict):
+    """Somebody decided already; the fields say who and what."""
+
+    code = "review_closed"
+
+
+class ReviewClaimed(Conflict):
+    """Another reviewer is at the case."""
+
+    code = "review_claimed"
+
+
+class AlreadyInReview(Conflict):
+    code = "already_in_review"

@@ -65,6 +65,12 @@ def projects_with_acceptable_evidence() -> list[int]:
     return list(acceptable_evidence().order_by("project_id").values_list("project_id", flat=True).distinct())
 
 
+def projects_with_labels() -> list[Project]:
+    """Projects with at least one current label."""
+    labels = AcceptedLabel.objects.filter(project=OuterRef("pk"), superseded_at__isnull=True)
+    return list(Project.objects.filter(Exists(labels)).order_by("pk"))
+
+
 def current_labels(project: Project) -> QuerySet[AcceptedLabel]:
     """What is believed now: at most one label an item."""
     return AcceptedLabel.objects.filter(project=project, superseded_at__isnull=True)

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from datasets import selectors
 from datasets.models import AcceptedLabel, NextChange, PendingEvidence
+from datasets.services import review
 from labeling import news
 from labeling import selectors as labeling_selectors
 from labeling.locks import LockKind, hold_until_commit
@@ -69,6 +70,8 @@ class _Belief:
 def _bring_up_to_date(project_id: int, item_ids: Collection[int], now: dt.datetime) -> int:
     """Supersede and create labels of these items, all of the project. Return how many items changed."""
     beliefs = _beliefs(item_ids)
+    for item_id in review.ambiguous_items(item_ids):
+        beliefs.pop(item_id, None)
     current = AcceptedLabel.objects.filter(item_id__in=item_ids, superseded_at__isnull=True)
     resting_on: dict[int, set[int | None]] = defaultdict(set)
     label_of: dict[int, int] = {}

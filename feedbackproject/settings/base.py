@@ -206,6 +206,9 @@ RESPONDENT_KEEP_DAYS = int(os.environ.get("RESPONDENT_KEEP_DAYS") or 0)
 ASK_DECISION_KEEP_DAYS = int(os.environ.get("ASK_DECISION_KEEP_DAYS") or 0)
 """Logged decisions not to ask that are older are deleted; 0: never."""
 
+LABEL_ERRORS_MOST_OPEN = int(os.environ.get("FEEDBACK_LABEL_ERRORS_OPEN") or 100)
+"""So many cases of labels that a model contradicts are open at once in a project."""
+
 # -- words, times, files --------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -263,6 +266,9 @@ SPECTACULAR_SETTINGS = {
         "ImportFormatEnum": "labeling.models.ImportJob.Format",
         "ImportStateEnum": "labeling.models.ImportJob.State",
         "SnapshotStateEnum": "datasets.models.Snapshot.State",
+        "ReviewKindEnum": "datasets.models.ReviewCase.Kind",
+        "ReviewStateEnum": "datasets.models.ReviewCase.State",
+        "ReviewActionEnum": "datasets.models.ReviewDecision.Action",
         "RefillRunStateEnum": "sampling.models.RefillRun.State",
         "RefillRunTriggerEnum": "sampling.models.RefillRun.Trigger",
         "TrainingRunStateEnum": "training.models.TrainingRun.State",
@@ -294,6 +300,7 @@ CELERY_TASK_ROUTES = {
     "sampling.make_features": {"queue": "train"},
     "sampling.train_surrogate": {"queue": "train"},
     "sampling.compare_arms": {"queue": "train"},
+    "datasets.sweep_label_errors": {"queue": "ingest"},
     "*.sweep_*": {"queue": "monitor"},
     "labeling.*": {"queue": "ingest"},
     "datasets.*": {"queue": "ingest"},
