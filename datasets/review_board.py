@@ -55,10 +55,17 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Believed:
-    """The posterior: class title and probability, likeliest first, the `most` likely ones."""
+class ClassBelief:
+    key: str
+    title: str
+    probability: float
 
-    classes: list[tuple[str, float]]
+
+@dataclass(frozen=True)
+class Believed:
+    """The posterior of the likeliest classes, likeliest first."""
+
+    classes: list[ClassBelief]
     action: str
     reason: str
     evidence_count: int
@@ -97,9 +104,10 @@ def belief(case: ReviewCase, schema: AnySchema, *, most: int = 10) -> Believed |
         return None
     posterior = unpack(bytes(row.posterior), len(row.run.classes))
     titles = {each.key: each.label for each in schema.label_classes}
+    keys = row.run.classes
     best = np.argsort(-posterior, kind="stable")[:most]
     return Believed(
-        [(titles.get(row.run.classes[index], row.run.classes[index]), float(posterior[index])) for index in best],
+        [ClassBelief(keys[index], titles.get(keys[index], keys[index]), float(posterior[index])) for index in best],
         row.get_action_display(),
         row.reason,
         row.evidence_count,
@@ -131,7 +139,7 @@ def last_decisions(found: Sequence[ReviewCase]) -> dict[int, ReviewDecision]:
 
 def _annotations(case: ReviewCase, schema: AnySchema) -> Iterator[Said]:
     rows = Annotation.objects.filter(item=case.item_id, withdrawn_at__isnull=True).select_related("annotator")
-    found = list(rows.order_by("-pk")[:MOST_SAID])
+    found = list(rows.order_by("-pk")[:MOST_SAID])[::-1]
     known = _standings(case, "annotator_id", [row.annotator_id for row in found])
     for row in found:
         yield Said(
@@ -150,7 +158,7 @@ def _annotations(case: ReviewCase, schema: AnySchema) -> Iterator[Said]:
 
 def _corrections(case: ReviewCase, schema: AnySchema) -> Iterator[Said]:
     rows = Correction.objects.filter(item=case.item_id, superseded_at__isnull=True).order_by("-pk")
-    found = list(rows[:MOST_SAID])
+    found = list(rows[:MOST_SAID])[::-1]
     known = _standings(case, "respondent_hash", [row.respondent_hash for row in found if row.respondent_hash])
     for row in found:
         yield Said(
@@ -167,7 +175,7 @@ def _corrections(case: ReviewCase, schema: AnySchema) -> Iterator[Said]:
 
 def _verdicts(case: ReviewCase) -> Iterator[Said]:
     rows = Feedback.objects.filter(item=case.item_id, superseded_at__isnull=True, kind__in=_VERDICTS)
-    found = list(rows.order_by("-pk")[:MOST_SAID])
+    found = list(rows.order_by("-pk")[:MOST_SAID])[::-1]
     known = _standings(case, "respondent_hash", [row.respondent_hash for row in found if row.respondent_hash])
     for row in found:
         summary = row.get_kind_display()

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from datasets.api import labels, snapshots
+from datasets.api import labels, reviews, snapshots
 
 urlpatterns = [
     path("projects/<slug:slug>/labels", labels.LabelList.as_view(), name="labels"),
@@ -11,5 +11,14 @@ urlpatterns = [
         "projects/<slug:slug>/snapshots/<int:number>/export",
         snapshots.SnapshotExport.as_view(),
         name="snapshot-export",
+    ),
+    path("projects/<slug:slug>/reviews", reviews.ReviewList.as_view(), name="reviews"),
+    path("projects/<slug:slug>/reviews/next", reviews.NextReview.as_view(), name="reviews-next"),
+    path("projects/<slug:slug>/reviews/<int:review_id>", reviews.ReviewDetail.as_view(), name="review"),
+    path("projects/<slug:slug>/reviews/<int:review_id>/claim", reviews.ReviewClaim.as_view(), name="review-claim"),
+    path(
+        "projects/<slug:slug>/reviews/<int:review_id>/decisions",
+        reviews.ReviewDecisions.as_view(),
+        name="review-decisions",
     ),
 ]

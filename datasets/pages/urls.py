@@ -1,5 +1,14 @@
 from django.urls import path
 
-from datasets.pages import datasets
+from datasets.pages import datasets, quality, review
 
-urlpatterns = [path("projects/<slug:slug>/datasets/", datasets.datasets, name="datasets")]
+urlpatterns = [
+    path("projects/<slug:slug>/datasets/", datasets.datasets, name="datasets"),
+    path("projects/<slug:slug>/review/", review.queue, name="review"),
+    path("projects/<slug:slug>/review/next/", review.start, name="review_next"),
+    path("projects/<slug:slug>/review/<int:case_id>/", review.case, name="review_case"),
+    path("projects/<slug:slug>/review/<int:case_id>/suggestion/", review.suggestion, name="review_suggestion"),
+    path("projects/<slug:slug>/review/<int:case_id>/claim/", review.claim, name="review_claim"),
+    path("projects/<slug:slug>/items/<int:item_id>/review/", review.send, name="review_send"),
+    path("projects/<slug:slug>/quality/", quality.overview, name="quality"),
+]

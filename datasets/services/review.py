@@ -63,7 +63,7 @@ def send_to_review(project: Project, item: Item, *, by: User, now: dt.datetime, 
 
 
 @transaction.atomic
-def reopen(project: Project, case_id: int, *, by: User, now: dt.datetime, comment: str = "") -> ReviewCase:
+def reopen(project: Project, case_id: int, *, by: User, now: dt.datetime, comment: str = "") -> ReviewDecision:
     """Open a closed case again: what it decided is in doubt. Gold that it made is gold no more.
 
     Raises ReviewNotFound, Conflict `review_open`, AlreadyInReview where the item has another open case.
@@ -82,9 +82,9 @@ def reopen(project: Project, case_id: int, *, by: User, now: dt.datetime, commen
     case.state, case.closed_at = _State.OPEN, None
     case.value = max(case.value, VALUE_OF_A_WISH)
     case.save(update_fields=["state", "closed_at", "value"])
-    _record(case, _Action.REOPEN, by, now, comment=comment)
+    made = _record(case, _Action.REOPEN, by, now, comment=comment)
     pending.note_items(project, [case.item_id])
-    return case
+    return made
 
 
 # -- who is at what ----------------------------------------------------------------------------------------------

@@ -216,7 +216,8 @@ def test_opening_a_gold_case_again_takes_the_gold_away_and_keeps_the_trail(
 ) -> None:
     wanted = case(item)
     review.make_gold(project, wanted.pk, by=reviewer, now=NOW, answer=CAT)
-    opened = review.reopen(project, wanted.pk, by=reviewer, now=LATER, comment="Wrong after all.")
+    review.reopen(project, wanted.pk, by=reviewer, now=LATER, comment="Wrong after all.")
+    opened = ReviewCase.objects.get()
     assert (opened.state, opened.closed_at) == (ReviewCase.State.OPEN, None)
     assert not GoldItem.objects.exists()
     assert trail(item) == [("gold", "reviewer"), ("reopen", "reviewer")]
