@@ -11,6 +11,16 @@ class NothingToSnapshot(Conflict):
     code = "nothing_to_snapshot"
 
 
+class InvalidAcceptancePolicy(InvalidInput):
+    code = "invalid_policy"
+
+
+class AcceptancePolicyOutdated(Conflict):
+    """Somebody else put another version in force meanwhile."""
+
+    code = "policy_outdated"
+
+
 class UnknownExportFormat(InvalidInput):
     code = "unknown_export_format"
 

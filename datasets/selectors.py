@@ -12,7 +12,7 @@ from django.db.models.fields.json import KeyTransform
 
 from datasets.errors import SnapshotNotFound
 from datasets.formats.row import DatasetRow, value_of
-from datasets.models import AcceptedLabel, PendingEvidence, Snapshot, SnapshotRow
+from datasets.models import AcceptedLabel, PendingEvidence, PendingItem, Snapshot, SnapshotRow
 from labeling.models import AnnotationTask, Item, Membership, ModelVersion, PoolEntry, Prediction, Project
 from labeling.schema import JSONValue
 from labeling.splitting import AUDIT_RESERVE_END, Split
@@ -24,6 +24,9 @@ TRUSTED_ROLES = (
     Membership.Role.ANNOTATOR,
 )
 """Whose single annotation is accepted as the truth: for now that of every member, whatever the role."""
+
+ASKED = "asked"
+"""The reason of labels that rest on what respondents said alone."""
 
 _ROWS_PER_READ = 250
 """Payloads may have up to a megabyte each, and a read is held in memory."""
@@ -71,6 +74,15 @@ def projects_with_labels() -> list[Project]:
     return list(Project.objects.filter(Exists(labels)).order_by("pk"))
 
 
+def projects_with_anything_pending() -> list[int]:
+    """Where a belief may change now, by what annotators, respondents or reviewers said."""
+    return sorted({*projects_with_acceptable_evidence(), *_projects_of(PendingItem.objects.all())})
+
+
+def _projects_of(pending: QuerySet[PendingItem]) -> list[int]:
+    return list(pending.order_by("project_id").values_list("project_id", flat=True).distinct())
+
+
 def current_labels(project: Project) -> QuerySet[AcceptedLabel]:
     """What is believed now: at most one label an item."""
     return AcceptedLabel.objects.filter(project=project, superseded_at__isnull=True)
@@ -85,12 +97,12 @@ def with_evidence_ids(labels: QuerySet[AcceptedLabel]) -> QuerySet[AcceptedLabel
 def audit_labels(project: Project) -> QuerySet[AcceptedLabel]:
     """Current labels of the audit reserve: a simple random sample of the pool, whatever was asked when and why.
 
-    Items that a person picked or that came with their labels are left out, for neither is picked at random; one that is
-    asked again stays what it was.
+    Items that a person picked, that came with their labels, that test annotators or that only respondents spoke of are left out, for
+    none of these is picked at random; one that is asked again stays what it was.
     """
     reasons = AnnotationTask.Reason
     reserve = current_labels(project).filter(item__bucket__lt=AUDIT_RESERVE_END)
-    return reserve.exclude(reason__in=[reasons.MANUAL, reasons.IMPORTED]).exclude(
+    return reserve.exclude(reason__in=[reasons.MANUAL, reasons.IMPORTED, reasons.GOLD, ASKED]).exclude(
         reason=reasons.RELABEL, is_audit=False
     )
 

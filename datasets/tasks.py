@@ -3,15 +3,20 @@
 import logging
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from datasets import selectors
-from datasets.services import accept, disagreements, label_errors
-from labeling.wakeup import awake
+from datasets.services import accept, anchoring, beliefs, disagreements, label_errors
+from labeling.models import Project
+from labeling.wakeup import awake, wake
 
 logger = logging.getLogger(__name__)
 
 _ACCEPT_PENDING = "datasets.accept_pending"
+_FIT_BELIEFS = "datasets.fit_beliefs"
+_TRANSIENT = (OperationalError, InterfaceError)
 
 
 @shared_task(name=_ACCEPT_PENDING, soft_time_limit=300, time_limit=330)
@@ -20,18 +25,58 @@ def accept_pending(project_id: int) -> None:
     changed = accept.accept_pending(project_id, now=timezone.now())
     if changed:
         logger.info("labels of %d items of project %d changed", changed, project_id)
+    _fit_if_due(project_id)
 
 
 @shared_task(name="datasets.sweep_acceptance", soft_time_limit=600, time_limit=630)
 def sweep_acceptance() -> None:
     """Accept what a lost message or a killed worker left pending; one project's trouble does not stop the others."""
-    for project_id in selectors.projects_with_acceptable_evidence():
+    for project_id in selectors.projects_with_anything_pending():
         try:
             changed = accept.accept_pending(project_id, now=timezone.now())
+        except SoftTimeLimitExceeded:
+            raise
         except Exception:
             logger.exception("could not accept what is pending in project %d", project_id)
         else:
             logger.info("sweep: labels of %d items of project %d changed", changed, project_id)
+
+
+@shared_task(name=_FIT_BELIEFS, soft_time_limit=600, time_limit=660)
+def fit_beliefs(project_id: int) -> None:
+    """Fit the label model, if that is due. A project that another worker is at is passed over."""
+    awake(_FIT_BELIEFS, project_id)
+    project = Project.objects.filter(pk=project_id).first()
+    if project is None:
+        return
+    try:
+        reason = beliefs.why_due(project, now=timezone.now())
+        weight = anchoring.anchored_weight(project) if reason else 1.0
+        run = beliefs.fit(project, now=timezone.now(), anchored_weight=weight) if reason else None
+    except _TRANSIENT as error:
+        logger.warning("no fit of project %s now; the next sweep will try: %s", project_id, error)
+        return
+    if run is not None:
+        logger.info("%s (%s): %s pieces of evidence, %s rounds", run, reason, run.evidence_count, run.rounds)
+
+
+@shared_task(name="datasets.sweep_beliefs", soft_time_limit=300, time_limit=330)
+def sweep_beliefs() -> None:
+    """Let the queue follow the beliefs and start fits that are due, where a lost message or a killed worker missed it."""
+    for project_id in beliefs.projects_by_label_model():
+        try:
+            accept.accept_pending(project_id, now=timezone.now())
+            _fit_if_due(project_id)
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception:
+            logger.exception("could not look after the beliefs of project %d", project_id)
+
+
+def _fit_if_due(project_id: int) -> None:
+    project = Project.objects.filter(pk=project_id).first()
+    if project is not None and beliefs.why_due(project, now=timezone.now()):
+        wake(_FIT_BELIEFS, project_id)
 
 
 @shared_task(name="datasets.sweep_disagreements", soft_time_limit=600, time_limit=630)

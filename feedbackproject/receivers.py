@@ -24,6 +24,10 @@ def _on_labels_accepted(sender: object, *, project_id: int, **kwargs: Any) -> No
     wake(CHECK_RETRAINING, project_id)
 
 
+def _on_feedback_recorded(sender: object, *, project_id: int, **kwargs: Any) -> None:
+    wake_soon(ACCEPT_PENDING, project_id)
+
+
 def _on_feedback_joinable(sender: object, *, project_id: int, **kwargs: Any) -> None:
     wake_soon(JOIN_FEEDBACK, project_id)
 
@@ -33,4 +37,5 @@ def connect() -> None:
     news.queue_low.connect(_on_queue_low, dispatch_uid="queue_low")
     news.champion_changed.connect(_on_queue_low, dispatch_uid="champion_changed")
     news.labels_accepted.connect(_on_labels_accepted, dispatch_uid="labels_accepted")
+    news.feedback_recorded.connect(_on_feedback_recorded, dispatch_uid="feedback_recorded")
     news.feedback_joinable.connect(_on_feedback_joinable, dispatch_uid="feedback_joinable")

@@ -20,6 +20,11 @@ class BeatEntry(TypedDict):
 
 BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "accept what was not accepted": {"task": "datasets.sweep_acceptance", "schedule": schedule(10.0)},
+    "look after beliefs": {
+        "task": "datasets.sweep_beliefs",
+        "schedule": schedule(30.0),
+        "options": {"expires": 30.0},
+    },
     "refill queues that are low": {"task": "sampling.sweep_watermarks", "schedule": schedule(15.0)},
     "run refills that were lost": {"task": "sampling.sweep_refills", "schedule": schedule(20.0)},
     "give items vectors": {

@@ -22,6 +22,7 @@ class LockKind(IntEnum):
     FEATURES = 6
     SURROGATE = 7
     CONTROL_ARM = 8
+    BELIEFS = 9
     ASK_COUNTERS = 20
     ASKED_RESPONDENT = 21
 

@@ -157,13 +157,15 @@ def answered_today(project_id: int, annotator_id: int, now: dt.datetime) -> int:
 
 
 def servable_tasks() -> QuerySet[AnnotationTask]:
-    """Open tasks that everybody may take: nobody skipped their item, they need no skill and are assigned to nobody.
+    """Open tasks that everybody may take: nobody skipped or answered their item, and they are assigned to nobody.
 
-    What the watermark counts. A skipped task may be closed to all who are at work; if it counted, a handful of them
-    would keep an empty queue from being filled.
+    What the watermark counts. A skipped task may be closed to all who are at work, and so may one that is asked again; if they
+    counted, a handful of them would keep an empty queue from being filled.
     """
     skips = Skip.objects.filter(task__item=OuterRef("item"))
-    return AnnotationTask.objects.filter(~Exists(skips), state=AnnotationTask.State.OPEN, assigned_to__isnull=True)
+    return AnnotationTask.objects.filter(
+        ~Exists(skips), state=AnnotationTask.State.OPEN, assigned_to__isnull=True
+    ).exclude(reason=AnnotationTask.Reason.RELABEL)
 
 
 def queue_listing(project: Project) -> QuerySet[AnnotationTask]:

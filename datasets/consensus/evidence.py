@@ -13,7 +13,8 @@ class Kind(IntEnum):
 
     ANNOTATION states a class; every annotator has a confusion matrix of their own. CORRECTION states a class, too, but
     respondents answer too rarely for a matrix each, so they share one per channel. THUMB and IMPLICIT say that the predicted
-    class is right (1) or wrong (0), with rates per channel. GOLD is the truth itself.
+    class is right (1) or wrong (0), with rates per channel. GOLD is the truth itself. REVIEW states a class with a known accuracy,
+    the same for every reviewer, that is not learned: strong evidence, but two reviewers who differ cancel out.
     """
 
     ANNOTATION = 0
@@ -21,6 +22,7 @@ class Kind(IntEnum):
     THUMB = 2
     IMPLICIT = 3
     GOLD = 4
+    REVIEW = 5
 
 
 VERDICTS = (Kind.THUMB, Kind.IMPLICIT)
@@ -137,7 +139,8 @@ def evidence(
     )
     _require("predicted", abouts, ~is_verdict | (abouts >= 0), "leaves open what the verdict is about")
     _require("epsilon", epsilons, np.isnan(epsilons) | (np.isfinite(epsilons) & (epsilons > 0)), "is not above 0")
-    _require("epsilon", epsilons, np.isnan(epsilons) | (kinds != Kind.GOLD), "randomises gold")
+    is_given = (kinds == Kind.GOLD) | (kinds == Kind.REVIEW)
+    _require("epsilon", epsilons, np.isnan(epsilons) | ~is_given, "randomises gold or a review")
     _require("weight", weights, (weights >= 0) & (weights <= 1), "is not from 0 to 1")
     return Evidence(
         items, sources, answers, kinds.astype(np.int8), channels, abouts, epsilons, weights, n_items, n_sources, n_classes

@@ -11,7 +11,7 @@ praised, a randomised answer's through a known channel as well. Expectation maxi
 (Dawid and Skene 1979 with Dirichlet priors). Gold is clamped: its q is the gold answer.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -23,7 +23,7 @@ from datasets.consensus.evidence import Evidence, Kind
 from datasets.consensus.identifiability import BeliefWarning, warnings_after, warnings_before
 from datasets.consensus.layout import layout_of
 from datasets.consensus.model_prior import ModelPrior
-from datasets.consensus.parameters import Parameters, maximise
+from datasets.consensus.parameters import REVIEW_ACCURACY, Parameters, maximise
 from datasets.consensus.short_rows import row_maxima, row_sums
 from datasets.consensus.votes import majority, shares
 
@@ -40,15 +40,20 @@ class Settings:
         0 runs all rounds.
     most_rounds
         >= 1. Reaching it is a warning, not an error.
+    review_accuracy
+        In (0, 1): what a reviewer's statement is worth, see `Kind.REVIEW`.
     """
 
     prior: ConfusionPrior = field(default_factory=ConfusionPrior)
     tolerance: float = TOLERANCE
     most_rounds: int = MOST_ROUNDS
+    review_accuracy: float = REVIEW_ACCURACY
 
     def __post_init__(self) -> None:
         if self.most_rounds < 1 or self.tolerance < 0:
             raise ValueError("at least one round, and a tolerance that is not negative")
+        if not 0.0 < self.review_accuracy < 1.0:
+            raise ValueError("the accuracy of reviewers lies between 0 and 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,11 +145,12 @@ def fit(
     gold.clamp(posterior)
     parameters = start
     if start is not None:
+        start = replace(start, review_accuracy=settings.review_accuracy)
         posterior, _ = _expect(weights, start.log_likelihood(layout), start.class_prior, leaning, gold)
     trace: list[float] = []
     has_converged = False
     while len(trace) < settings.most_rounds and not has_converged:
-        parameters = maximise(layout, by_row, posterior, heard, settings.prior, parameters)
+        parameters = maximise(layout, by_row, posterior, heard, settings.prior, parameters, settings.review_accuracy)
         table = parameters.log_likelihood(layout)
         renewed, fit_nats = _expect(weights, table, parameters.class_prior, leaning, gold)
         moved = float(np.abs(renewed - posterior).sum()) / 2.0 / max(1, reached)

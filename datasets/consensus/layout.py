@@ -26,6 +26,11 @@ class Channel:
     def is_verdict(self) -> bool:
         return self.kind in VERDICTS
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it is given what its answers are worth, so that nothing is learned of it."""
+        return self.kind == Kind.REVIEW
+
 
 @dataclass(frozen=True, eq=False)
 class Layout:

@@ -26,6 +26,8 @@ EVEN_SHARE: Final = 0.25
 """Imagined items, evenly spread over the classes, for each real one: shares of classes that drift to nothing take their
 annotators along, and a shift of a fifth towards even shares is small beside what the answers say."""
 
+REVIEW_ACCURACY: Final = 0.98
+
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
@@ -39,12 +41,15 @@ class Parameters:
         Shape (A + 1, K, K): Dirichlet parameters [annotator, true class, stated class]; the last is for newcomers.
     channels
         Dirichlet parameters of each pooled channel: (K, K) [true, stated], or (K, 2, 2) [predicted, is it right, says right].
+    review_accuracy
+        In (0, 1): how often a reviewer's statement is right. Given, not learned; errors are spread evenly.
     """
 
     class_prior: NDArray[np.float64]
     annotators: NDArray[np.int64]
     confusion: NDArray[np.float64]
     channels: dict[Channel, NDArray[np.float64]]
+    review_accuracy: float = REVIEW_ACCURACY
 
     @property
     def n_classes(self) -> int:
@@ -72,6 +77,9 @@ class Parameters:
         confusion = np.log(mean_of(self.confusion[self.places(layout.annotators)]))
         blocks = [confusion.transpose(0, 2, 1).reshape(-1, classes)]
         for channel in layout.channels:
+            if channel.is_known:
+                blocks.append(np.log(one_coin_matrix(classes, self.review_accuracy)))
+                continue
             mean = mean_of(self.of_channel(channel))
             if channel.epsilon:
                 mean = mean @ channel_matrix(mean.shape[-1], channel.epsilon)
@@ -87,6 +95,7 @@ def maximise(
     has_evidence: NDArray[np.bool_],
     prior: ConfusionPrior,
     before: Parameters | None,
+    review_accuracy: float = REVIEW_ACCURACY,
 ) -> Parameters:
     """The M-step: what the sources are like, if the items are what `posterior` says.
 
@@ -99,12 +108,26 @@ def maximise(
     counts = totals[: size * classes].reshape(size, classes, classes).transpose(0, 2, 1)
     channels = {}
     for channel, start in zip(layout.channels, layout.starts, strict=True):
+        if channel.is_known:
+            continue
         guess = before.of_channel(channel) if before is not None else None
         rows = totals[start : start + classes * (2 if channel.is_verdict else 1)]
         channels[channel] = _channel_parameters(channel, rows, guess)
     seen = column_sums(posterior if has_evidence.all() else posterior[has_evidence])
     shares = seen + (EVEN_SHARE * seen.sum() + 1.0) / classes
-    return Parameters(shares / shares.sum(), layout.annotators, posterior_counts(counts, prior), channels)
+    confusion = posterior_counts(counts, prior)
+    return Parameters(shares / shares.sum(), layout.annotators, confusion, channels, review_accuracy)
+
+
+def one_coin_matrix(classes: int, accuracy: float) -> NDArray[np.float64]:
+    """Chances of each statement given each true class: `accuracy` on the diagonal, the rest even. Symmetric, rows sum to 1.
+
+    >>> one_coin_matrix(3, 0.98).round(2).tolist()[0]
+    [0.98, 0.01, 0.01]
+    """
+    matrix = np.full((classes, classes), (1.0 - accuracy) / (classes - 1))
+    np.fill_diagonal(matrix, accuracy)
+    return matrix
 
 
 def _channel_parameters(

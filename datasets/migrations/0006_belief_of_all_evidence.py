@@ -47,6 +47,13 @@ class Migration(migrations.Migration):
                 ('evidence_count', models.PositiveIntegerField()),
                 ('evidence_hash', models.CharField(help_text='SHA-256 over the evidence it was fitted to, hex.', max_length=64)),
                 ('item_count', models.PositiveIntegerField()),
+                (
+                    "anchored_weight",
+                    models.FloatField(
+                        default=1.0,
+                        help_text="What an answer counted that agrees with the model's answer its giver had seen.",
+                    ),
+                ),
                 ('rounds', models.PositiveSmallIntegerField()),
                 ('has_converged', models.BooleanField()),
                 ('warnings', models.JSONField(default=list, help_text='Where the evidence cannot tell what is true: code, message.')),

@@ -76,6 +76,9 @@ class BeliefRun(models.Model):
     evidence_count = models.PositiveIntegerField()
     evidence_hash = models.CharField(max_length=64, help_text="SHA-256 over the evidence it was fitted to, hex.")
     item_count = models.PositiveIntegerField()
+    anchored_weight = models.FloatField(
+        default=1.0, help_text="What an answer counted that agrees with the model's answer its giver had seen."
+    )
     rounds = models.PositiveSmallIntegerField()
     has_converged = models.BooleanField()
     warnings = models.JSONField(default=list, help_text="Where the evidence cannot tell what is true: code, message.")

@@ -1,180 +1,148 @@
-"""From evidence to accepted labels: what the annotators of the task that was asked last agree on."""
+"""From evidence to accepted labels, by votes or by the label model, as the project's policy says."""
 
 import datetime as dt
-import logging
-from collections import defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from typing import Final, NamedTuple
 
+import numpy as np
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
 
 from datasets import selectors
-from datasets.models import AcceptedLabel, NextChange, PendingEvidence
-from datasets.services import review
+from datasets.consensus.acceptance import Action
+from datasets.models import ItemBelief, PendingEvidence, PendingItem, ReviewCase
+from datasets.services import (
+    acceptance_policies,
+    belief_labels,
+    beliefs,
+    label_rows,
+    overlap,
+    pool_states,
+    review,
+    review_cases,
+    vote_labels,
+)
+from datasets.services.beliefs import Setting, Worked
 from labeling import news
-from labeling import selectors as labeling_selectors
 from labeling.locks import LockKind, hold_until_commit
-from labeling.models import Annotation, AnnotationTask, LabelSchema, Membership
-from labeling.schema import Answer, AnySchema, SchemaError
+from labeling.models import Annotation, Project
 
-logger = logging.getLogger(__name__)
+_EVENTS_PER_TRANSACTION: Final = 1000
 
-_EVENTS_PER_TRANSACTION = 1000
-_Evidence = AcceptedLabel.evidence.through
+
+class _Events(NamedTuple):
+    """What is pending, by its rows and by the items it is about."""
+
+    evidence: list[tuple[int, int, int]]
+    """Row, annotation, item."""
+    items: list[tuple[int, int]]
+    """Row, item."""
+
+    @property
+    def item_ids(self) -> set[int]:
+        return {item_id for *_, item_id in self.evidence} | {item_id for _, item_id in self.items}
+
+    @property
+    def are_all(self) -> bool:
+        return max(len(self.evidence), len(self.items)) < _EVENTS_PER_TRANSACTION
 
 
 def accept_pending(project_id: int, *, now: dt.datetime) -> int:
-    """Make the accepted labels of the project say what its annotations say; return how many items changed.
+    """Make the accepted labels of the project say what is known of its items; return how many items changed.
 
-    Afterwards every item with pending evidence has a current label if and only if a task about it has all the answers it
-    wants, and somebody trusted gave one of them and did not withdraw it; of the newest such task, what most people said
-    counts. A label that no longer holds is superseded, and a new row follows; no row is edited otherwise.
+    By votes: every item that anything pending is about has a current label afterwards if and only if a reviewer's decision
+    stands, or a task about it has all the answers it wants and somebody trusted gave one of them and did not withdraw it. By the
+    label model: if and only if its belief, worked out anew, is to be accepted; then queue and review cases follow too. While there is no fit
+    to go by, what is pending stays. A label that no longer holds is superseded, and a new row follows; no row is edited otherwise.
 
-    Works on what is pending only, in transactions of at most 1,000 events that take turns by an advisory lock a
-    project. Safe to run twice or at once: a belief is worked out from the annotations as they are, not from the
+    Works on what is pending only, in transactions of at most 2,000 events that take turns by an advisory lock a
+    project. Safe to run twice or at once: a belief is worked out from the evidence as it is, not from the
     events. Tells `news.labels_accepted` after each commit that changed something.
     """
+    project = Project.objects.filter(pk=project_id).first()
+    if project is None:
+        PendingItem.objects.filter(project=project_id).delete()  # no constraint takes them along
+        return 0
     changed = 0
+    setting: Setting | None = None
     is_done = False
     while not is_done:
         with transaction.atomic():
             hold_until_commit(LockKind.ACCEPTANCE, project_id)
-            # Read before the annotations: whatever changes later leaves an event of its own, which stays.
-            events = list(
-                selectors.acceptable_evidence()
-                .filter(project_id=project_id)
-                .order_by("id")
-                .values_list("pk", "annotation__item_id")[:_EVENTS_PER_TRANSACTION]
-            )
-            changed_here = _bring_up_to_date(project_id, {item_id for _, item_id in events}, now)
-            PendingEvidence.objects.filter(pk__in=[pk for pk, _ in events]).delete()
+            # Read before the evidence: whatever changes later leaves an event of its own, which stays.
+            setting = beliefs.setting_of(project)
+            events = _pending(project_id, is_by_votes=setting is None)
+            changed_here = _by_votes(project, events, now) if setting is None else _by_belief(setting, events, now)
+            if changed_here is None:
+                return changed
+            _open_flagged(project, events, now)
+            PendingEvidence.objects.filter(pk__in=[pk for pk, *_ in events.evidence]).delete()
+            PendingItem.objects.filter(pk__in=[pk for pk, _ in events.items]).delete()
             if changed_here:
                 news.tell(news.labels_accepted, project_id=project_id)
         changed += changed_here
-        is_done = len(events) < _EVENTS_PER_TRANSACTION
+        is_done = events.are_all
+    if setting is not None:
+        overlap.keep_up(project, now=now)
     return changed
 
 
-@dataclass(frozen=True)
-class _Belief:
-    """What the annotations of an item amount to, and which of them say so; `newest` is the newest of these."""
-
-    newest: Annotation
-    label: str
-    evidence: frozenset[int]
-    probability: float
-    method: AcceptedLabel.Method
-
-
-def _bring_up_to_date(project_id: int, item_ids: Collection[int], now: dt.datetime) -> int:
-    """Supersede and create labels of these items, all of the project. Return how many items changed."""
-    beliefs = _beliefs(item_ids)
-    for item_id in review.ambiguous_items(item_ids):
-        beliefs.pop(item_id, None)
-    current = AcceptedLabel.objects.filter(item_id__in=item_ids, superseded_at__isnull=True)
-    resting_on: dict[int, set[int | None]] = defaultdict(set)
-    label_of: dict[int, int] = {}
-    share: dict[int, float] = {}
-    for label_id, item_id, probability, annotation_id in current.values_list(
-        "pk", "item_id", "probability", "evidence"
-    ):
-        resting_on[item_id].add(annotation_id)
-        label_of[item_id], share[item_id] = label_id, probability
-
-    def stands(item_id: int) -> bool:
-        belief = beliefs.get(item_id)
-        return (
-            belief is not None
-            and frozenset(resting_on[item_id]) == belief.evidence
-            and share[item_id] == belief.probability
-        )
-
-    outdated = {item_id: label_id for item_id, label_id in label_of.items() if not stands(item_id)}
-    fresh = {item_id: belief for item_id, belief in beliefs.items() if not stands(item_id)}
-    AcceptedLabel.objects.filter(pk__in=outdated.values()).update(superseded_at=now, change=NextChange())
-    _record(project_id, fresh.values(), now)
-    return len(outdated.keys() | fresh.keys())
-
-
-def _record(project_id: int, beliefs: Collection[_Belief], now: dt.datetime) -> None:
-    labels = AcceptedLabel.objects.bulk_create(
-        AcceptedLabel(
-            project_id=project_id,
-            item_id=belief.newest.item_id,
-            label_schema_id=belief.newest.label_schema_id,
-            label=belief.label,
-            answer=belief.newest.answer,
-            change=NextChange(),
-            probability=belief.probability,
-            method=belief.method,
-            is_audit=belief.newest.task.is_audit,
-            reason=belief.newest.task.reason,
-            propensity=belief.newest.task.propensity,
-            accepted_at=now,
-        )
-        for belief in beliefs
-    )
-    _Evidence.objects.bulk_create(
-        _Evidence(acceptedlabel_id=label.pk, annotation_id=annotation_id)
-        for label, belief in zip(labels, beliefs, strict=True)
-        for annotation_id in sorted(belief.evidence)
+def _pending(project_id: int, *, is_by_votes: bool) -> _Events:
+    evidence = selectors.acceptable_evidence() if is_by_votes else PendingEvidence.objects.all()
+    return _Events(
+        list(
+            evidence.filter(project_id=project_id)
+            .order_by("id")
+            .values_list("pk", "annotation_id", "annotation__item_id")[:_EVENTS_PER_TRANSACTION]
+        ),
+        list(
+            PendingItem.objects.filter(project_id=project_id)
+            .order_by("id")
+            .values_list("pk", "item_id")[:_EVENTS_PER_TRANSACTION]
+        ),
     )
 
 
-def _beliefs(item_ids: Collection[int]) -> dict[int, _Belief]:
-    """By item, what the annotations say that count: standing ones of tasks that have all the answers they want, trusted:
-    by a member with a trusted role, or accepted once before (who leaves a project does not take accepted labels along)."""
-    trusted = Membership.objects.filter(
-        project_id=OuterRef("item__project_id"),
-        user_id=OuterRef("annotator_id"),
-        role__in=selectors.TRUSTED_ROLES,
-    )
-    accepted_before = _Evidence.objects.filter(annotation_id=OuterRef("pk"))
-    annotations = list(
-        Annotation.objects.filter(
-            item_id__in=item_ids, withdrawn_at__isnull=True, task__state=AnnotationTask.State.ANSWERED
-        )
-        .filter(Q(Exists(trusted)) | Q(Exists(accepted_before)))
-        .select_related("task")
-        .order_by("item_id", "-id")
-    )
-    schemas = _parsed_schemas({annotation.label_schema_id for annotation in annotations})
-    statements: dict[int, list[tuple[Annotation, Answer]]] = defaultdict(list)
-    for annotation in annotations:
-        try:
-            answer = schemas[annotation.label_schema_id].parse_answer(annotation.answer)
-        except SchemaError as error:
-            # Only a hand in the database can have left it. One such row must not hold up all others.
-            logger.warning("annotation %s says nothing: %s", annotation.pk, error)
-        else:
-            statements[annotation.item_id].append((annotation, answer))
-    return {item_id: _belief(said) for item_id, said in statements.items()}
+def _by_votes(project: Project, events: _Events, now: dt.datetime) -> int:
+    item_ids = events.item_ids
+    wanted = vote_labels.wanted(item_ids, acceptance_policies.current_policy(project)) if item_ids else {}
+    ambiguous = review.ambiguous_items(item_ids)
+    wanted = {item_id: label for item_id, label in wanted.items() if item_id not in ambiguous}
+    changed = label_rows.bring_up_to_date(project.pk, item_ids, wanted, holds=vote_labels.holds, now=now)
+    # Answers of tasks see to the pool themselves.
+    pool_states.follow_labels({item_id for _, item_id in events.items} - ambiguous)
+    return changed
 
 
-def _belief(statements: Sequence[tuple[Annotation, Answer]]) -> _Belief:
-    """Of statements about one item, newest first: ground truth decides alone; else what most of those to the task say that
-    was answered last, of equally many the newest."""
-    method = AcceptedLabel.Method.GROUND_TRUTH
-    deciding = [said for said in statements if said[0].is_ground_truth][:1]
-    if not deciding:
-        last_task = max(statements, key=lambda said: (said[0].created_at, said[0].pk))[0].task_id
-        deciding = [said for said in statements if said[0].task_id == last_task]
-        several = len(deciding) > 1
-        method = AcceptedLabel.Method.MAJORITY if several else AcceptedLabel.Method.TRUSTED_ANNOTATION
-    by_answer: dict[Answer, list[Annotation]] = {}
-    for annotation, answer in deciding:
-        by_answer.setdefault(answer, []).append(annotation)
-    # The first of equals wins, and answers are in the order of their newest statement.
-    answer, agreeing = max(by_answer.items(), key=lambda said: len(said[1]))
-    return _Belief(
-        newest=agreeing[0],
-        label=answer.label,
-        evidence=frozenset(annotation.pk for annotation in agreeing),
-        probability=len(agreeing) / len(deciding),
-        method=method,
-    )
+def _by_belief(setting: Setting, events: _Events, now: dt.datetime) -> int | None:
+    """None while there is no fit to go by."""
+    project, item_ids = setting.project, events.item_ids
+    if not item_ids:
+        return 0
+    worked = beliefs.update(setting, item_ids, now=now)
+    if worked is None:
+        return None
+    ambiguous = review.ambiguous_items(item_ids)
+    believed = belief_labels.wanted(setting, worked)
+    wanted = {item_id: label for item_id, label in believed.items() if item_id not in ambiguous}
+    changed = label_rows.bring_up_to_date(project.pk, item_ids, wanted, holds=belief_labels.holds, now=now)
+    pool_states.follow_labels(item_ids - ambiguous)
+    review_cases.open_cases(project, _to_review(worked), now=now)
+    review_cases.settle(project, now=now)
+    return changed
 
 
-def _parsed_schemas(ids: Collection[int]) -> dict[int, AnySchema]:
-    return {pk: labeling_selectors.parsed(row) for pk, row in LabelSchema.objects.in_bulk(ids).items()}
+def _to_review(worked: Worked) -> list[tuple[int, float]]:
+    places = np.flatnonzero(worked.decisions.action == Action.REVIEW)
+    ids, values = worked.gathered.item_ids[places].tolist(), worked.decisions.value[places].tolist()
+    return list(zip(ids, values, strict=True))
+
+
+def _open_flagged(project: Project, events: _Events, now: dt.datetime) -> None:
+    """Have reviewers look where an annotator asked them to."""
+    ids: Collection[int] = [annotation_id for _, annotation_id, _ in events.evidence]
+    flagged = Annotation.objects.filter(pk__in=ids, is_flagged=True, withdrawn_at__isnull=True)
+    item_ids = set(flagged.values_list("item_id", flat=True)) if ids else set()
+    if item_ids:
+        value_of = dict(ItemBelief.objects.filter(item__in=item_ids).values_list("item_id", "value"))
+        valued = [(item_id, value_of.get(item_id, 0.0)) for item_id in sorted(item_ids)]
+        review_cases.open_cases(project, valued, now=now, kind=ReviewCase.Kind.FLAGGED)

@@ -4,7 +4,6 @@ See docs/algorithms/anchoring.md.
 """
 
 import datetime as dt
-import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +34,6 @@ MOST_ROWS: Final = 50_000
 LEAST_ARM: Final = 30
 """Below so many answers in an arm the effect is shown, and nothing is made of it."""
 MOST_SEGMENTS: Final = 20
-_KNOWN_SECONDS: Final = 600.0
 _STAGES: Final = (ModelVersion.Stage.CHAMPION, ModelVersion.Stage.RETIRED)
 
 
@@ -158,21 +156,10 @@ def anchored_weight(project: Project) -> float:
     """What an answer counts that agrees with a model's answer its giver had seen, in [0.1, 1].
 
     By the annotators' effect; while their arms are small, by the respondents'. 1 where the interval of the effect includes 0
-    or both have small arms. Known for ten minutes in each process, for it moves slowly.
+    or both have small arms. Reads up to MOST_ROWS answers: for a fit of the label model, which keeps it, not for each item.
     """
-    known = _weights.get(project.pk)
-    tick = time.monotonic()
-    if known is None or tick >= known[0]:
-        annotators = of_annotators(project).overall
-        deciding = annotators if annotators.is_measured else of_respondents(project).overall
-        if len(_weights) >= _MOST_KNOWN:
-            _weights.clear()
-        known = _weights[project.pk] = (tick + _KNOWN_SECONDS, deciding.weight)
-    return known[1]
-
-
-_MOST_KNOWN: Final = 10_000
-_weights: Final[dict[int, tuple[float, float]]] = {}
+    annotators = of_annotators(project).overall
+    return (annotators if annotators.is_measured else of_respondents(project).overall).weight
 
 
 # -- inside ------------------------------------------------------------------------------------------------------

@@ -202,6 +202,7 @@ def mark_ambiguous(
     """
     case = _lock_open(project, case_id, comment, needs_comment=True)
     _end_asking(case, by, now)
+    PoolEntry.objects.filter(item=case.item_id, state=PoolEntry.State.AVAILABLE).update(state=PoolEntry.State.ANSWERED)
     return _close(case, _State.AMBIGUOUS, _Action.AMBIGUOUS, by, now, comment=comment, saw_suggestion=saw_suggestion)
 
 
@@ -293,12 +294,14 @@ def _checked(case: ReviewCase, answer: object) -> JSONValue:
 
 
 def _end_asking(case: ReviewCase, by: User, now: dt.datetime) -> None:
-    """Take the item out of queue and pool. A task that somebody is at stays: what they say is evidence, too."""
-    tasks = AnnotationTask.objects.filter(item=case.item_id, state=AnnotationTask.State.OPEN)
+    """Take the item out of the queue; the pool follows its label.
+
+    A task that somebody is at stays: what they say is evidence, too. So do audit tasks: an audit slice that loses what is in
+    doubt is no random sample.
+    """
+    tasks = AnnotationTask.objects.filter(item=case.item_id, state=AnnotationTask.State.OPEN, is_audit=False)
     idle = tasks.exclude(leased_to__isnull=False, lease_expires_at__gt=now)
     queue_management.withdraw(case.project, list(idle.values_list("pk", flat=True)), by=by, now=now)
-    entries = PoolEntry.objects.filter(item=case.item_id, state=PoolEntry.State.AVAILABLE)
-    entries.update(state=PoolEntry.State.ANSWERED)
 
 
 def _close(

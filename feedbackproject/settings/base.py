@@ -297,6 +297,7 @@ CELERY_TASK_DEFAULT_QUEUE = "ingest"
 CELERY_TASK_ROUTES = {
     "training.sweep_predictions": {"queue": "train"},
     "sampling.sweep_refills": {"queue": "score"},
+    "datasets.fit_beliefs": {"queue": "train"},
     "sampling.make_features": {"queue": "train"},
     "sampling.train_surrogate": {"queue": "train"},
     "sampling.compare_arms": {"queue": "train"},

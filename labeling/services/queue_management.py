@@ -5,7 +5,7 @@ changed meanwhile, and says so.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -170,10 +170,12 @@ def requeue(
     now: dt.datetime,
     answers_wanted: int = 1,
     assigned_to: User | None = None,
+    informativeness: Mapping[int, float] | None = None,
 ) -> Outcome:
     """Open a task for each of these items, labelled or not, without a draw.
 
     Items that were answered are asked again, of people who have not answered them yet; their label stands until then.
+    `informativeness`, by item, says what an answer is expected to teach, in nats: the most informative come first, before drawn tasks.
     Refuses items that have an open task, are unusable or are not in the project. Raises InvalidInput.
     """
     _require_answers(answers_wanted)
@@ -192,7 +194,7 @@ def requeue(
     open_items = {pk: state for pk, state in state_of.items() if state in (PoolEntry.State.AVAILABLE, answered)}
     skills = annotation_queue.required_skills(project, open_items)
     drawn = _last_draws([pk for pk, state in open_items.items() if state == answered])
-    rank = priority.of(is_pinned=False, due_at=None, boost=0.0, is_assigned=assigned_to is not None)
+    boosts = informativeness or {}
     AnnotationTask.objects.bulk_create(
         AnnotationTask(
             project=project,
@@ -203,7 +205,11 @@ def requeue(
             answers_wanted=answers_wanted,
             assigned_to=assigned_to,
             required_skill=skills.get(item_id, ""),
-            priority=rank,
+            informativeness=boosts.get(item_id),
+            boost=boosts.get(item_id, 0.0),
+            priority=priority.of(
+                is_pinned=False, due_at=None, boost=boosts.get(item_id, 0.0), is_assigned=assigned_to is not None
+            ),
             created_at=now,
         )
         for item_id, state in open_items.items()

@@ -25,6 +25,8 @@ from celery import current_app
         ("datasets.sweep_acceptance", "monitor"),
         ("datasets.sweep_disagreements", "monitor"),
         ("datasets.sweep_label_errors", "ingest"),
+        ("datasets.fit_beliefs", "train"),
+        ("datasets.sweep_beliefs", "monitor"),
         ("labeling.run_import", "ingest"),
         ("labeling.sweep_imports", "monitor"),
         ("labeling.heartbeat", "ingest"),
