@@ -141,12 +141,38 @@ def test_an_answer_that_cannot_be_changes_nothing(
 
 
 def test_an_item_nobody_answered_is_not_drawn_after_its_decision(project: Project, reviewer: User) -> None:
-    waiting, free = factory.item(project, "waiting"), factory.item(project, "free")
+    waiting, free = (factory.item(project, key, bucket=5_000) for key in ("waiting", "free"))
     queue_management.requeue(project, [waiting.pk], by=None, now=NOW)
     for each in (waiting, free):
         review.decide(project, case(each).pk, by=reviewer, now=LATER, answer=CAT)
-        assert pool_state(each) == PoolEntry.State.ANSWERED
+    accept.accept_pending(project.pk, now=LATER)
+    assert {pool_state(waiting), pool_state(free)} == {PoolEntry.State.ANSWERED}
     assert AnnotationTask.objects.get().state == AnnotationTask.State.WITHDRAWN
+
+
+def test_an_ambiguous_item_nobody_answered_is_not_drawn(project: Project, reviewer: User) -> None:
+    item = factory.item(project, "free", bucket=5_000)
+    review.mark_ambiguous(project, case(item).pk, by=reviewer, now=LATER, comment="Half hidden.")
+    accept.accept_pending(project.pk, now=LATER)
+    assert pool_state(item) == PoolEntry.State.ANSWERED
+
+
+def test_an_audit_task_is_asked_whatever_a_reviewer_decided(project: Project, reviewer: User) -> None:
+    waiting = factory.item(project, "waiting")
+    queue_management.requeue(project, [waiting.pk], by=None, now=NOW)
+    AnnotationTask.objects.update(is_audit=True)
+    review.decide(project, case(waiting).pk, by=reviewer, now=LATER, answer=CAT)
+    assert AnnotationTask.objects.get().state == AnnotationTask.State.OPEN
+
+
+def test_a_decision_is_the_label_until_an_annotator_says_something_newer(
+    project: Project, item: Item, reviewer: User
+) -> None:
+    review.decide(project, case(item).pk, by=reviewer, now=LATER, answer={"choice": "bird"})
+    review.send_to_review(project, item, by=reviewer, now=LATER)  # asks for another look; takes nothing back
+    accept.accept_pending(project.pk, now=LATER)
+    label = AcceptedLabel.objects.get(item=item, superseded_at=None)
+    assert (label.label, label.method) == ("bird", AcceptedLabel.Method.REVIEWED)
 
 
 def test_a_task_somebody_is_at_stays_theirs(project: Project, annotator: User, reviewer: User) -> None:
