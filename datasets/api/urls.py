@@ -1,8 +1,18 @@
 from django.urls import path
 
-from datasets.api import labels, reviews, snapshots
+from datasets.api import acceptance, labels, reviews, snapshots
 
 urlpatterns = [
+    path(
+        "projects/<slug:slug>/acceptance-policy",
+        acceptance.AcceptancePolicyView.as_view(),
+        name="acceptance-policy",
+    ),
+    path(
+        "projects/<slug:slug>/acceptance-policy/versions",
+        acceptance.AcceptancePolicyVersions.as_view(),
+        name="acceptance-policy-versions",
+    ),
     path("projects/<slug:slug>/labels", labels.LabelList.as_view(), name="labels"),
     path("projects/<slug:slug>/labels/export", labels.LabelExport.as_view(), name="labels-export"),
     path("projects/<slug:slug>/snapshots", snapshots.SnapshotList.as_view(), name="snapshots"),

@@ -45,6 +45,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('classes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=100), help_text='Class keys in the order of the posteriors.', size=None)),
                 ('evidence_count', models.PositiveIntegerField()),
+                ('evidence_by_kind', models.JSONField(default=dict, help_text='Pieces of it by their kind, see datasets.consensus.')),
                 ('evidence_hash', models.CharField(help_text='SHA-256 over the evidence it was fitted to, hex.', max_length=64)),
                 ('item_count', models.PositiveIntegerField()),
                 (

@@ -74,6 +74,7 @@ class BeliefRun(models.Model):
     label_schema = models.ForeignKey(LabelSchema, on_delete=models.PROTECT, related_name="+")
     classes = ArrayField(models.CharField(max_length=100), help_text="Class keys in the order of the posteriors.")
     evidence_count = models.PositiveIntegerField()
+    evidence_by_kind = models.JSONField(default=dict, help_text="Pieces of it by their kind, see datasets.consensus.")
     evidence_hash = models.CharField(max_length=64, help_text="SHA-256 over the evidence it was fitted to, hex.")
     item_count = models.PositiveIntegerField()
     anchored_weight = models.FloatField(

@@ -1,8 +1,9 @@
 from django.urls import path
 
-from datasets.pages import datasets, quality, review
+from datasets.pages import acceptance, datasets, quality, review
 
 urlpatterns = [
+    path("projects/<slug:slug>/acceptance/", acceptance.acceptance, name="acceptance"),
     path("projects/<slug:slug>/datasets/", datasets.datasets, name="datasets"),
     path("projects/<slug:slug>/review/", review.queue, name="review"),
     path("projects/<slug:slug>/review/next/", review.start, name="review_next"),

@@ -122,7 +122,7 @@ def _problems(policy: AcceptancePolicyChanges, classes: set[str]) -> dict[str, s
         problems["most_answers"] = f"must lie between 1 and {MOST_ANSWERS}"
     if policy["least_annotations"] < 0:
         problems["least_annotations"] = "must not be below 0"
-    elif policy["least_annotations"] > policy["most_answers"]:
+    elif "most_answers" not in problems and policy["least_annotations"] > policy["most_answers"]:
         problems["least_annotations"] = "must not be above most_answers: more would be needed than are ever asked for"
     if not 0.0 < policy["review_accuracy"] < 1.0 or not math.isfinite(policy["review_accuracy"]):
         problems["review_accuracy"] = "must lie between 0 and 1"

@@ -19,6 +19,7 @@ from datasets import parameter_file
 from datasets.consensus import label_model
 from datasets.consensus.acceptance import Decisions, decide
 from datasets.consensus.adaptive_overlap import typical_confusion
+from datasets.consensus.evidence import Kind
 from datasets.consensus.identifiability import BeliefWarning
 from datasets.consensus.label_model import posterior_of
 from datasets.consensus.model_prior import ModelPrior
@@ -156,7 +157,8 @@ def fit(project: Project, *, now: dt.datetime, anchored_weight: float = 1.0) -> 
         learned = parameter_file.loads(content)
         run = BeliefRun(
             project=project, policy=setting.policy, label_schema=setting.label_schema, classes=list(setting.classes),
-            evidence_count=len(gathered.evidence), evidence_hash=gathered.fingerprint(), item_count=len(gathered.item_ids),
+            evidence_count=len(gathered.evidence), evidence_by_kind=_by_kind(gathered),
+            evidence_hash=gathered.fingerprint(), item_count=len(gathered.item_ids),
             anchored_weight=anchored_weight, rounds=beliefs.rounds, has_converged=beliefs.has_converged,
             warnings=_in_words(beliefs.warnings, setting.classes), parameters=content, started_at=now, finished_at=now,
         )  # fmt: skip
@@ -170,6 +172,11 @@ def fit(project: Project, *, now: dt.datetime, anchored_weight: float = 1.0) -> 
             _store_records(project, gathered, learned.for_sources(gathered.annotator_ids))
             news.tell(news.annotation_recorded, project_id=project.pk)
     return run
+
+
+def _by_kind(gathered: Gathered) -> dict[str, int]:
+    counts = np.bincount(gathered.evidence.kind, minlength=len(Kind)).tolist()
+    return {kind.name.lower(): count for kind, count in zip(Kind, counts, strict=True) if count}
 
 
 def _start(setting: Setting, gathered: Gathered) -> Parameters | None:

@@ -6,8 +6,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from django.db import connection
+
 from datasets.models import AcceptedLabel, NextChange
 from labeling.schema import JSONValue
+from labeling.services import copying
 
 _Evidence = AcceptedLabel.evidence.through
 OtherEvidence = Mapping[str, Sequence[int]]
@@ -83,14 +86,14 @@ def _standing(item_ids: Collection[int]) -> dict[int, Standing]:
 
 
 def _record(project_id: int, wanted: Collection[Wanted], now: dt.datetime) -> None:
-    labels = AcceptedLabel.objects.bulk_create(
+    labels = [
         AcceptedLabel(
             project_id=project_id,
             item_id=each.item_id,
             label_schema_id=each.label_schema_id,
             label=each.label,
             answer=each.answer,
-            change=NextChange(),
+            change=change,
             probability=each.probability,
             method=each.method,
             other_evidence={kind: list(ids) for kind, ids in each.other_evidence.items()},
@@ -100,10 +103,23 @@ def _record(project_id: int, wanted: Collection[Wanted], now: dt.datetime) -> No
             propensity=each.propensity,
             accepted_at=now,
         )
-        for each in wanted
-    )
-    _Evidence.objects.bulk_create(
+        for each, change in zip(wanted, _next_changes(len(wanted)), strict=True)
+    ]
+    copying.draw_ids(labels)
+    copying.insert(labels)
+    evidence = [
         _Evidence(acceptedlabel_id=label.pk, annotation_id=annotation_id)
         for label, each in zip(labels, wanted, strict=True)
         for annotation_id in sorted(each.evidence)
-    )
+    ]
+    copying.draw_ids(evidence)
+    copying.insert(evidence)
+
+
+def _next_changes(count: int) -> list[int]:
+    """See `NextChange`; drawn beforehand, since a COPY takes values only."""
+    if not count:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('datasets_label_change') FROM generate_series(1, %s)", [count])
+        return [number for (number,) in cursor.fetchall()]

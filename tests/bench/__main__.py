@@ -20,6 +20,7 @@ MODULES = (
     "scores",
     "batches",
     "consensus",
+    "beliefs",
     "import_rate",
     "refill",
     "queue_cycles",

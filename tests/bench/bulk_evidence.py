@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from django.contrib.auth.models import User
 from django.db import connection
 
 from labeling.models import Project
@@ -44,7 +43,7 @@ def fill(name: str, *, items: int, answers: int, annotators: int) -> Project:
     definition = {"classes": [{"key": key} for key in CLASSES]}
     project = projects.create(slug=name, name=name, definition=definition, by=None)
     schema = project.label_schemas.get()
-    values: dict[str, object] = {
+    values: dict[str, int | list[int] | list[str]] = {
         "project": project.pk, "items": items, "answers": answers, "annotators": annotators, "schema": schema.pk,
         "classes": CLASSES,
     }  # fmt: skip
@@ -58,7 +57,3 @@ def fill(name: str, *, items: int, answers: int, annotators: int) -> Project:
         cursor.execute("DELETE FROM datasets_pendingevidence WHERE project_id = %(project)s", values)
         cursor.execute("VACUUM ANALYZE labeling_item, labeling_poolentry, labeling_annotationtask, labeling_annotation")
     return project
-
-
-def annotators(project: Project) -> int:
-    return User.objects.filter(username__startswith=f"bench-{project.pk}-").count()

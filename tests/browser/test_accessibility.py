@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from datasets.models import ReviewCase
-from datasets.services import review
+from datasets.services import acceptance_policies, beliefs, review
 from labeling.models import Annotation, Item, Project
 from labeling.services import annotation_queue, projects
 from labeling.services.annotation_queue import NewTask
@@ -101,6 +101,8 @@ def lived_in(transactional_db: None, owner: User) -> tuple[Project, Item]:
     Annotation.objects.filter(item=labelled[1]).update(is_flagged=True, comment="Is it a seven?")
     asked_of(project)
     review.send_to_review(project, labelled[0], by=owner, now=timezone.now())
+    acceptance_policies.new_version(project, by=owner, method="label_model")
+    beliefs.fit(project, now=timezone.now())
     return project, labelled[0]
 
 

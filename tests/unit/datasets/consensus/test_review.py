@@ -42,7 +42,7 @@ def test_reviews_are_not_learned_of_however_often_they_are_contradicted() -> Non
 
 
 def test_a_randomised_review_is_refused() -> None:
-    with pytest.raises(ValueError, match="row 0: epsilon .* randomises gold or a review"):
+    with pytest.raises(ValueError, match=r"row 0: epsilon .* randomises gold or a review"):
         evidence([0], [0], [0], kind=Kind.REVIEW, epsilon=1.0, n_items=1, n_sources=1, n_classes=2)
 
 
