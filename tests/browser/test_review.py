@@ -10,6 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 from datasets.models import AcceptedLabel, GoldItem, ReviewCase, ReviewDecision
 from datasets.services import accept, disagreements, review
 from labeling.models import AnnotationTask, Item, Membership, Project
+from labeling.schema import JSONValue
 from labeling.services import intake
 from tests.browser.conftest import Complaints, log_in_directly
 from tests.factories import kinds
@@ -186,12 +187,13 @@ def test_two_reviewers_get_different_cases_and_the_second_decision_is_refused(
 def test_a_given_answer_is_taken_over_whatever_the_task_type(
     page: Page, context: BrowserContext, live_server: LiveServer, owner: User, annotator_of: User, kind: str
 ) -> None:
-    said = {
+    answers: dict[str, dict[str, JSONValue]] = {
         "spans": {"spans": [{"start": 3, "end": 6, "class": "person"}]},
         "text_correction": {"text": "Good day, how are you?"},
         "numeric": {"number": 36.0},
         "boxes": {"boxes": [{"x": 0.25, "y": 0.25, "width": 0.5, "height": 0.5, "class": "person"}]},
-    }[kind]
+    }
+    said = answers[kind]
     made = kinds.project(kind, annotator=annotator_of)
     Membership.objects.create(project=made, user=owner, role=Membership.Role.OWNER)
     item = Item.objects.filter(project=made).order_by("pk")[0]

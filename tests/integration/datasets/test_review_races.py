@@ -1,5 +1,7 @@
 """Two reviewers at the same moment, each in a session of their own."""
 
+from functools import partial
+
 import pytest
 from django.contrib.auth.models import User
 
@@ -19,7 +21,7 @@ def test_reviewers_who_start_at_once_get_different_cases(project: Project, owner
         case(factory.item(project, f"i{number}"), value=number / 10)
     for _ in range(5):
         ReviewCase.objects.update(claimed_by=None, claimed_until=None)
-        claimed = at_once([lambda who=who: review.next_case(project, by=who, now=NOW) for who in (owner, reviewer)])
+        claimed = at_once([partial(review.next_case, project, by=who, now=NOW) for who in (owner, reviewer)])
         assert None not in claimed
         assert claimed[0] != claimed[1]
 
@@ -43,7 +45,7 @@ def test_of_two_decisions_at_once_one_counts_and_the_other_is_told(
 
 def test_an_item_sent_by_two_at_once_has_one_case(project: Project, owner: User, reviewer: User) -> None:
     item = factory.item(project, "a")
-    sent = at_once([lambda who=who: review.send_to_review(project, item, by=who, now=NOW) for who in (owner, reviewer)])
+    sent = at_once([partial(review.send_to_review, project, item, by=who, now=NOW) for who in (owner, reviewer)])
     assert sorted(each.is_new for each in sent) == [False, True]
     assert ReviewCase.objects.count() == 1
     assert ReviewDecision.objects.count() == 2
