@@ -43,3 +43,23 @@ class OwnStanding(NotAllowed):
 
 class GoldNotFound(NotFound):
     code = "gold_not_found"
+
+
+class ReviewNotFound(NotFound):
+    code = "review_not_found"
+
+
+class ReviewClosed(Conflict):
+    """Somebody decided already; the fields say who and what."""
+
+    code = "review_closed"
+
+
+class ReviewClaimed(Conflict):
+    """Another reviewer is at the case."""
+
+    code = "review_claimed"
+
+
+class AlreadyInReview(Conflict):
+    code = "already_in_review"

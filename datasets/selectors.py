@@ -116,6 +116,12 @@ def projects_with_acceptable_evidence() -> list[int]:
     return list(acceptable_evidence().order_by("project_id").values_list("project_id", flat=True).distinct())
 
 
+def projects_with_labels() -> list[Project]:
+    """Projects with at least one current label."""
+    labels = AcceptedLabel.objects.filter(project=OuterRef("pk"), superseded_at__isnull=True)
+    return list(Project.objects.filter(Exists(labels)).order_by("pk"))
+
+
 def projects_with_anything_pending() -> list[int]:
     """Where a belief may change now, by what annotators, respondents or reviewers said."""
     return sorted({*projects_with_acceptable_evidence(), *_projects_of(PendingItem.objects.all())})

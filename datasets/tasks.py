@@ -1,4 +1,4 @@
-"""Celery tasks of beliefs: accept what is pending, for one project or wherever there is some."""
+"""Celery tasks of beliefs: accept what is pending, find what is to be reviewed."""
 
 import logging
 
@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from datasets import selectors
-from datasets.services import accept, beliefs, examination, gold_mixing
+from datasets.services import accept, anchoring, beliefs, disagreements, examination, gold_mixing, label_errors
 from labeling.models import Project
 from labeling.wakeup import awake, wake
 
@@ -53,7 +53,8 @@ def fit_beliefs(project_id: int) -> None:
         return
     try:
         reason = beliefs.why_due(project, now=timezone.now())
-        run = beliefs.fit(project, now=timezone.now()) if reason else None
+        weight = anchoring.anchored_weight(project) if reason else 1.0
+        run = beliefs.fit(project, now=timezone.now(), anchored_weight=weight) if reason else None
     except _TRANSIENT as error:
         logger.warning("no fit of project %s now; the next sweep will try: %s", project_id, error)
         return
@@ -117,3 +118,28 @@ def sweep_sources() -> None:
                 wake(_EXAMINE_SOURCES, project.pk)
         except Exception:
             logger.exception("could not check whether an examination is due for project %d", project.pk)
+
+
+@shared_task(name="datasets.sweep_disagreements", soft_time_limit=600, time_limit=630)
+def sweep_disagreements() -> None:
+    """Have reviewed what annotators disagree about, wherever votes decide."""
+    for project in disagreements.projects_with_votes():
+        try:
+            opened = disagreements.open_cases(project, now=timezone.now())
+        except Exception:
+            logger.exception("could not look for disagreements in project %d", project.pk)
+        else:
+            if opened:
+                logger.info("sweep: %d disagreements of project %d are to be reviewed", opened, project.pk)
+
+
+@shared_task(name="datasets.sweep_label_errors", soft_time_limit=3300, time_limit=3600)
+def sweep_label_errors() -> None:
+    """Look for wrong labels in every project that has accepted some."""
+    for project in selectors.projects_with_labels():
+        try:
+            found = label_errors.search(project, now=timezone.now())
+        except Exception:
+            logger.exception("could not look for label errors in project %d", project.pk)
+        else:
+            logger.info("label errors of project %d: %s", project.pk, found.summary)

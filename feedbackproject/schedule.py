@@ -57,6 +57,12 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
         "schedule": schedule(300.0),
         "options": {"expires": 300.0},
     },
+    "have disagreements reviewed": {
+        "task": "datasets.sweep_disagreements",
+        "schedule": schedule(60.0),
+        "options": {"expires": 60.0},
+    },
+    "look for wrong labels": {"task": "datasets.sweep_label_errors", "schedule": schedule(86_400.0)},
     "rerun trainings that were lost": {"task": "training.sweep_runs", "schedule": schedule(20.0)},
     "predict items newer than the champion": {"task": "training.sweep_predictions", "schedule": schedule(20.0)},
     "start trainings that are due": {"task": "training.sweep_triggers", "schedule": schedule(30.0)},

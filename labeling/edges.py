@@ -25,18 +25,16 @@ from labeling.services import origins, rate_limits
 
 class _ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself in an untyped hook
     target_class = "labeling.authentication.ApiKeyAuthentication"
+    match_subclasses = True
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "description": "A project's API key."}
 
 
-class _RecentKeyScheme(_ApiKeyScheme):  # type: ignore[no-untyped-call]  # the same
-    target_class = "labeling.authentication.RecentKeyAuthentication"
-
-
 class _KeyInAddressScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself in an untyped hook
     target_class = "labeling.authentication.KeyInAddressAuthentication"
+    priority = 1
     name = "publishableKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:

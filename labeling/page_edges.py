@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from typing import Final
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
@@ -20,6 +21,23 @@ from labeling.edges import Caller, caller_for, require
 from labeling.errors import DomainError
 
 PageView = Callable[..., HttpResponse]
+
+EDITOR_SCRIPTS: Final = [
+    f"feedbackproject/js/{name}.js"
+    for name in (
+        *("dom", "payload/chat", "payload/image", "payload/table", "payload/pixels", "payload"),
+        *("editors/editor", "editors/class_picker", "editors/mark_editor", "editors/text_offsets", "editors/word_diff"),
+        *(
+            "editors/levels",
+            "editors/single_choice",
+            "editors/multi_label",
+            "editors/rating",
+            "editors/text_correction",
+        ),
+        *("editors/preference", "editors/spans", "editors/numeric", "editors/boxes"),
+    )
+]
+"""What shows an item and takes an answer of any kind, in the order in which they build on each other."""
 
 
 def project_page(

@@ -13,10 +13,11 @@ from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 from numpy.typing import NDArray
 
-from labeling import prepared, schema
+from labeling import prepared, schema, suggestion_arm
 from labeling.models import (
     Annotation,
     AnnotationTask,
+    Item,
     LabelSchema,
     Membership,
     ModelVersion,
@@ -190,21 +191,22 @@ def schema_of(label_schema_id: int) -> schema.AnySchema:
 
 
 def suggestions_for(
-    tasks: Sequence[AnnotationTask], *, project: Project, label_schema: schema.AnySchema
+    tasks: Sequence[AnnotationTask], *, project: Project, label_schema: schema.AnySchema, annotator_id: int
 ) -> dict[int, Suggestion]:
-    """By task, what an annotator is shown as the model's answer.
+    """By task, what the annotator is shown as the model's answer.
 
-    Nothing where there is no prediction, where the project hides suggestions, and for audit tasks: a shown suggestion
-    anchors the answer, and the audit slice is what the model is measured by. One query if predictions are not made of
+    Nothing where there is no prediction, where `hides_suggestion`, and for audit tasks: a shown suggestion anchors the
+    answer, and the audit slice is what the model is measured by. One query if predictions are not made of
     classes, none if they are. The tasks come with item and pool entry.
     """
     if not project.shows_suggestions:
         return {}
-    scored = {
-        task.pk: found
+    seen = [
+        task
         for task in tasks
-        if not (task.is_audit or task.is_training) and (found := _scores(task)) is not None
-    }
+        if not (task.is_audit or task.is_training or hides_suggestion(task, project, annotator_id))
+    ]
+    scored = {task.pk: found for task in seen if (found := _scores(task.item)) is not None}
     if label_schema.prediction_form == "confidence":
         return _answers_of_models([task for task in tasks if task.pk in scored], scored, label_schema)
     return {
@@ -212,6 +214,23 @@ def suggestions_for(
         for task_id, (version, scores) in scored.items()
         if (suggestion := _of_classes(version, scores, label_schema)) is not None
     }
+
+
+def suggestion_about(item: Item, label_schema: schema.AnySchema) -> Suggestion | None:
+    """What the champion says of the item, for whoever asks to see it. The item comes with its pool entry."""
+    found = _scores(item)
+    if found is None:
+        return None
+    version, scores = found
+    if label_schema.prediction_form != "confidence":
+        return _of_classes(version, scores, label_schema)
+    said = Prediction.objects.filter(item=item, model_version=version).values_list("answer", flat=True).first()
+    return _of_answer(version, scores, said, item, label_schema)
+
+
+def hides_suggestion(task: AnnotationTask, project: Project, annotator_id: int) -> bool:
+    """Whether the annotator does not see what the model says of this task: the project hides it, or chance chose so."""
+    return not project.shows_suggestions or suggestion_arm.is_blind(task.pk, annotator_id, project.blind_share)
 
 
 def why(task: AnnotationTask, label_schema: schema.AnySchema, *, shows_suggestion: bool = True) -> str:
@@ -234,7 +253,7 @@ def why(task: AnnotationTask, label_schema: schema.AnySchema, *, shows_suggestio
         return "Asked again, to check the label it has."
     if task.informativeness is not None and task.model_version_id is None:
         return "A small model that learned from the labels so far is not sure about this item."
-    found = _scores(task)
+    found = _scores(task.item)
     if found is None:
         return "The model has said nothing about this item yet."
     version, scores = found
@@ -270,13 +289,24 @@ def _answers_of_models(
     for task in tasks:
         version, scores = scored[task.pk]
         answer = answers.get((task.item_id, version.pk))
-        try:
-            # Schema and payload may have changed since the model said it, and what is confirmed must be valid.
-            label_schema.check_against(label_schema.parse_answer(answer), task.item.payload)
-        except schema.SchemaError:
-            continue
-        suggestions[task.pk] = Suggestion(answer, round(float(scores[0]), 4), (), version.name)
+        if (suggestion := _of_answer(version, scores, answer, task.item, label_schema)) is not None:
+            suggestions[task.pk] = suggestion
     return suggestions
+
+
+def _of_answer(
+    version: ModelVersion,
+    scores: NDArray[np.float32],
+    answer: schema.JSONValue,
+    item: Item,
+    label_schema: schema.AnySchema,
+) -> Suggestion | None:
+    try:
+        # Schema and payload may have changed since the model said it, and what is confirmed must be valid.
+        label_schema.check_against(label_schema.parse_answer(answer), item.payload)
+    except schema.SchemaError:
+        return None
+    return Suggestion(answer, round(float(scores[0]), 4), (), version.name)
 
 
 def _of_classes(
@@ -296,9 +326,9 @@ def _of_classes(
     return Suggestion(answer, round(confidence, 4), shown, version.name)
 
 
-def _scores(task: AnnotationTask) -> tuple[ModelVersion, NDArray[np.float32]] | None:
+def _scores(item: Item) -> tuple[ModelVersion, NDArray[np.float32]] | None:
     """The champion's scores of the item, with their version; None where it has said nothing."""
-    entry = getattr(task.item, "pool_entry", None)
+    entry = getattr(item, "pool_entry", None)
     if entry is None or entry.probabilities is None or entry.model_version_id is None:
         return None
     version = _version(entry.model_version_id)

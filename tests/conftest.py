@@ -30,8 +30,10 @@ def owner(db: None) -> User:
 
 @pytest.fixture
 def project(owner: User) -> Project:
-    """A project with the classes cat, dog and bird."""
-    project = Project.objects.create(slug="pets", name="Pets", objective="Sort pet photos.", created_by=owner)
+    """A project with the classes cat, dog and bird, whose suggestions are never hidden by chance."""
+    project = Project.objects.create(
+        slug="pets", name="Pets", objective="Sort pet photos.", created_by=owner, blind_share=0
+    )
     definition = {"classes": [{"key": "cat"}, {"key": "dog"}, {"key": "bird"}]}
     LabelSchema.objects.create(
         project=project, version=1, kind="single_choice", definition=definition, created_by=owner

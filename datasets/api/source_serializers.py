@@ -54,7 +54,7 @@ class SourceFilters(serializers.Serializer[None]):
     step = serializers.ChoiceField(choices=SourceStanding.Step.choices, required=False)
 
 
-class NewDecisionSerializer(serializers.Serializer[None]):
+class NewSourceDecisionSerializer(serializers.Serializer[None]):
     action = serializers.ChoiceField(
         choices=[action.value for action in Action],
         help_text="keep leaves the step as it is, as your decision. block needs a comment.",

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from datasets import source_figures
 from datasets.api.source_serializers import (
-    NewDecisionSerializer,
+    NewSourceDecisionSerializer,
     SourceDecisionSerializer,
     SourceFilters,
     SourceSerializer,
@@ -63,7 +63,7 @@ class SourceDecisions(ProjectView):
     @extend_schema(
         operation_id="source_decisions_create",
         summary="Decide about a source",
-        request=NewDecisionSerializer,
+        request=NewSourceDecisionSerializer,
         responses={201: SourceSerializer},
     )
     def post(self, request: Request, slug: str, source_id: int) -> Response:
@@ -72,7 +72,7 @@ class SourceDecisions(ProjectView):
         409 `standing_changed` when somebody decided meanwhile: who, when and what is in `fields`. 403 `own_standing` about
         oneself, `blocks_a_manager`; 400 `comment_required`, `invalid_weight`.
         """
-        form = NewDecisionSerializer(data=request.data)
+        form = NewSourceDecisionSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         given = form.validated_data
         if self.caller.user is None:

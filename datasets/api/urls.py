@@ -1,6 +1,6 @@
 from django.urls import path
 
-from datasets.api import acceptance, gold, labels, snapshots, sources
+from datasets.api import acceptance, gold, labels, reviews, snapshots, sources
 
 urlpatterns = [
     path(
@@ -30,5 +30,14 @@ urlpatterns = [
         "projects/<slug:slug>/snapshots/<int:number>/export",
         snapshots.SnapshotExport.as_view(),
         name="snapshot-export",
+    ),
+    path("projects/<slug:slug>/reviews", reviews.ReviewList.as_view(), name="reviews"),
+    path("projects/<slug:slug>/reviews/next", reviews.NextReview.as_view(), name="reviews-next"),
+    path("projects/<slug:slug>/reviews/<int:review_id>", reviews.ReviewDetail.as_view(), name="review"),
+    path("projects/<slug:slug>/reviews/<int:review_id>/claim", reviews.ReviewClaim.as_view(), name="review-claim"),
+    path(
+        "projects/<slug:slug>/reviews/<int:review_id>/decisions",
+        reviews.ReviewDecisions.as_view(),
+        name="review-decisions",
     ),
 ]

@@ -125,7 +125,7 @@ class Migration(migrations.Migration):
             name='ReviewDecision',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('action', models.CharField(choices=[('decide', 'Decided'), ('send_back', 'Sent back'), ('ambiguous', 'Marked ambiguous'), ('gold', 'Made gold'), ('reopen', 'Opened again')], max_length=16)),
+                ('action', models.CharField(choices=[('open', 'Sent to review'), ('decide', 'Decided'), ('send_back', 'Sent back'), ('ambiguous', 'Marked ambiguous'), ('gold', 'Made gold'), ('reopen', 'Opened again')], max_length=16)),
                 ('answer', models.JSONField(blank=True, help_text="In the form of the label schema's kind.", null=True)),
                 ('comment', models.TextField(blank=True)),
                 ('saw_suggestion', models.BooleanField(default=False, help_text="Whether the reviewer had asked for the model's answer.")),
@@ -405,7 +405,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='reviewdecision',
-            constraint=models.CheckConstraint(condition=models.Q(('action__in', ['decide', 'send_back', 'ambiguous', 'gold', 'reopen'])), name='review_decision_action_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('action__in', ['open', 'decide', 'send_back', 'ambiguous', 'gold', 'reopen'])), name='review_decision_action_known'),
         ),
         migrations.AddConstraint(
             model_name='reviewdecision',

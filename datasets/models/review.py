@@ -82,9 +82,11 @@ class ReviewCase(models.Model):
 
 
 class ReviewDecision(models.Model):
-    """What a reviewer decided. Append-only: the newest of a reviewer about an item is evidence about its label."""
+    """What a reviewer did about a case: the trail of its states. Append-only: the newest of a reviewer about an item is
+    evidence about its label."""
 
     class Action(models.TextChoices):
+        OPEN = "open", "Sent to review"
         DECIDE = "decide", "Decided"
         SEND_BACK = "send_back", "Sent back"
         AMBIGUOUS = "ambiguous", "Marked ambiguous"
@@ -107,7 +109,7 @@ class ReviewDecision(models.Model):
         ordering = ["id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(action__in=["decide", "send_back", "ambiguous", "gold", "reopen"]),
+                condition=Q(action__in=["open", "decide", "send_back", "ambiguous", "gold", "reopen"]),
                 name="review_decision_action_known",
             ),
             models.CheckConstraint(

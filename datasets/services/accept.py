@@ -17,6 +17,7 @@ from datasets.services import (
     label_rows,
     overlap,
     pool_states,
+    review,
     review_cases,
     vote_labels,
 )
@@ -104,9 +105,11 @@ def _pending(project_id: int, *, is_by_votes: bool) -> _Events:
 def _by_votes(project: Project, events: _Events, now: dt.datetime) -> int:
     item_ids = events.item_ids
     wanted = vote_labels.wanted(item_ids, acceptance_policies.current_policy(project)) if item_ids else {}
+    ambiguous = review.ambiguous_items(item_ids)
+    wanted = {item_id: label for item_id, label in wanted.items() if item_id not in ambiguous}
     changed = label_rows.bring_up_to_date(project.pk, item_ids, wanted, holds=vote_labels.holds, now=now)
     # Answers of tasks see to the pool themselves.
-    pool_states.follow_labels({item_id for _, item_id in events.items})
+    pool_states.follow_labels({item_id for _, item_id in events.items} - ambiguous)
     return changed
 
 
@@ -118,9 +121,11 @@ def _by_belief(setting: Setting, events: _Events, now: dt.datetime) -> int | Non
     worked = beliefs.update(setting, item_ids, now=now)
     if worked is None:
         return None
-    wanted = belief_labels.wanted(setting, worked)
+    ambiguous = review.ambiguous_items(item_ids)
+    believed = belief_labels.wanted(setting, worked)
+    wanted = {item_id: label for item_id, label in believed.items() if item_id not in ambiguous}
     changed = label_rows.bring_up_to_date(project.pk, item_ids, wanted, holds=belief_labels.holds, now=now)
-    pool_states.follow_labels(item_ids)
+    pool_states.follow_labels(item_ids - ambiguous)
     review_cases.open_cases(project, _to_review(worked), now=now)
     review_cases.settle(project, now=now)
     return changed

@@ -176,7 +176,7 @@ _DECISIONS: Final = """
         SELECT DISTINCT ON (said.item_id, said.reviewer_id) said.*
         FROM datasets_reviewdecision said
         JOIN labeling_item item ON item.id = said.item_id AND item.project_id = %(project)s
-        WHERE {wanted} ORDER BY said.item_id, said.reviewer_id, said.id DESC
+        WHERE said.action <> 'open' AND {wanted} ORDER BY said.item_id, said.reviewer_id, said.id DESC
     ) last
     JOIN unnest(%(classes)s::text[]) WITH ORDINALITY AS class (key, place) ON class.key = last.answer->>'choice'
     WHERE last.action = ANY(%(deciding)s)"""

@@ -24,7 +24,7 @@ MOST_OPEN: Final = 200
 _State, _Reason = AnnotationTask.State, AnnotationTask.Reason
 _AGAIN: Final = (_Reason.RELABEL, _Reason.MANUAL)
 
-# Items that were answered, or corrected by respondents, and that somebody is left to be asked about. In the audit reserve only what
+# Items that no reviewer called ambiguous, that were answered, or corrected by respondents, and that somebody is left to be asked about. In the audit reserve only what
 # was drawn: else what respondents speak of would be missing among what is drawn from it.
 _WORTH_ASKING: Final = """
 SELECT belief.item_id, belief.value FROM datasets_itembelief belief
@@ -36,6 +36,8 @@ WHERE belief.project_id = %(project)s AND belief.action = 'ask'
             WHERE said.item_id = belief.item_id AND said.superseded_at IS NULL))
     AND (SELECT count(DISTINCT said.annotator_id) FROM labeling_annotation said
         WHERE said.item_id = belief.item_id AND said.withdrawn_at IS NULL) < %(annotators)s
+    AND COALESCE((SELECT said.action FROM datasets_reviewdecision said WHERE said.item_id = belief.item_id
+        AND said.action <> 'open' ORDER BY said.id DESC LIMIT 1), '') <> 'ambiguous'
 ORDER BY belief.value DESC, belief.item_id LIMIT %(room)s"""
 
 

@@ -95,6 +95,7 @@ def _decisions(item_ids: Collection[int]) -> dict[int, _Decision]:
     """By item, the newest decision that its reviewer did not take back since by saying something else."""
     last = (
         ReviewDecision.objects.filter(item_id__in=item_ids)
+        .exclude(action=ReviewDecision.Action.OPEN)
         .order_by("item_id", "reviewer_id", "-pk")
         .distinct("item_id", "reviewer_id")
     )

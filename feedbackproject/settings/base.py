@@ -208,6 +208,9 @@ RESPONDENT_KEEP_DAYS = int(os.environ.get("RESPONDENT_KEEP_DAYS") or 0)
 ASK_DECISION_KEEP_DAYS = int(os.environ.get("ASK_DECISION_KEEP_DAYS") or 0)
 """Logged decisions not to ask that are older are deleted; 0: never."""
 
+LABEL_ERRORS_MOST_OPEN = int(os.environ.get("FEEDBACK_LABEL_ERRORS_OPEN") or 100)
+"""So many cases of labels that a model contradicts are open at once in a project."""
+
 # -- words, times, files --------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -269,6 +272,10 @@ SPECTACULAR_SETTINGS = {
         "AcceptancePolicyMethodEnum": "datasets.models.AcceptancePolicy.Method",
         "SnapshotStateEnum": "datasets.models.Snapshot.State",
         "SourceStepEnum": "datasets.models.SourceStanding.Step",
+        "ReviewKindEnum": "datasets.models.ReviewCase.Kind",
+        "ReviewStateEnum": "datasets.models.ReviewCase.State",
+        "ReviewActionEnum": "datasets.models.ReviewDecision.Action",
+        "ReviewDecisionEnum": "datasets.api.review_serializers.DECISIONS",
         "RefillRunStateEnum": "sampling.models.RefillRun.State",
         "RefillRunTriggerEnum": "sampling.models.RefillRun.Trigger",
         "TrainingRunStateEnum": "training.models.TrainingRun.State",
@@ -302,6 +309,7 @@ CELERY_TASK_ROUTES = {
     "sampling.train_surrogate": {"queue": "train"},
     "sampling.compare_arms": {"queue": "train"},
     "datasets.examine_sources": {"queue": "score"},
+    "datasets.sweep_label_errors": {"queue": "ingest"},
     "*.sweep_*": {"queue": "monitor"},
     "labeling.*": {"queue": "ingest"},
     "datasets.*": {"queue": "ingest"},

@@ -85,7 +85,8 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     class Meta:
         model = Project
         fields = [
-            "slug", "name", "objective", "is_paused", "shows_suggestions", "skill_segment", "image_origins", "created_at",
+            "slug", "name", "objective", "is_paused", "shows_suggestions", "blind_share", "skill_segment", "image_origins",
+            "created_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -124,6 +125,12 @@ class ProjectChangesSerializer(serializers.Serializer[None]):
     is_paused = serializers.BooleanField(required=False)
     shows_suggestions = serializers.BooleanField(
         required=False, help_text="Whether annotators see what the champion says. Never for audit tasks."
+    )
+    blind_share = serializers.FloatField(
+        required=False,
+        min_value=0,
+        max_value=1,
+        help_text="Share of the tasks whose suggestion is hidden, to measure how much people follow what they see.",
     )
     skill_segment = serializers.CharField(
         required=False,

@@ -69,16 +69,25 @@ class ServedOnTheWire(TypedDict):
 
 
 def tasks_on_the_wire(
-    tasks: Sequence[AnnotationTask], *, project: Project, label_schema: AnySchema, label_schema_version: int
+    tasks: Sequence[AnnotationTask],
+    *,
+    project: Project,
+    annotator_id: int,
+    label_schema: AnySchema,
+    label_schema_version: int,
 ) -> list[TaskOnTheWire]:
     # Plain dicts, because this is the busiest answer of all; the serializers below describe it.
-    suggestions = selectors.suggestions_for(tasks, project=project, label_schema=label_schema)
+    suggestions = selectors.suggestions_for(
+        tasks, project=project, label_schema=label_schema, annotator_id=annotator_id
+    )
     return [
         {
             "id": task.pk,
             "item": item_on_the_wire(task.item.key, task.item.payload, task.item.segments),
             "reason": task.shown_reason,
-            "why": selectors.why(task, label_schema, shows_suggestion=project.shows_suggestions),
+            "why": selectors.why(
+                task, label_schema, shows_suggestion=not selectors.hides_suggestion(task, project, annotator_id)
+            ),
             "informativeness": task.informativeness,
             "propensity": task.propensity,
             "is_audit": task.is_audit,
@@ -171,7 +180,8 @@ class TaskSerializer(serializers.Serializer[None]):
     )
     is_audit = serializers.BooleanField(help_text="Drawn uniformly at random, whatever the model says.")
     suggestion = SuggestionSerializer(
-        allow_null=True, help_text="What the champion says. Hidden for audit tasks, so that it cannot sway the answer."
+        allow_null=True,
+        help_text="What the champion says. Hidden for audit tasks and the project's blind share, so as not to sway answers.",
     )
     draft = DraftSerializer(allow_null=True, help_text="What you have written so far.")
     is_assigned = serializers.BooleanField(help_text="To you, by a person.")

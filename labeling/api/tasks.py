@@ -112,6 +112,7 @@ class AnnotatorView(ProjectView):
         return tasks_on_the_wire(
             tasks,
             project=self.project,
+            annotator_id=self.annotator.pk,
             label_schema=selectors.schema_of(self.caller.label_schema_id),
             label_schema_version=self.caller.label_schema_version,
         )

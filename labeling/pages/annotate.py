@@ -11,25 +11,18 @@ from labeling.access import Capability
 from labeling.edges import Caller
 from labeling.errors import NotFound
 from labeling.models import Annotation
-from labeling.page_edges import person, project_page, render_project
+from labeling.page_edges import EDITOR_SCRIPTS, person, project_page, render_project
 from labeling.schema import JSONValue, definition_of
 
 _SCRIPTS = [
-    f"feedbackproject/js/{name}.js"
-    for name in (
-        *("dom", "payload/chat", "payload/image", "payload/table", "payload/pixels", "payload"),
-        *("editors/editor", "editors/class_picker", "editors/mark_editor", "editors/text_offsets", "editors/word_diff"),
-        *(
-            "editors/levels",
-            "editors/single_choice",
-            "editors/multi_label",
-            "editors/rating",
-            "editors/text_correction",
-        ),
-        *("editors/preference", "editors/spans", "editors/numeric", "editors/boxes"),
-        *("annotate/api", "annotate/outbox", "annotate/drafts", "annotate/refused", "annotate/skip_menu"),
-        *("annotate/remarks", "annotate/keyboard", "annotate/lessons", "annotate"),
-    )
+    *EDITOR_SCRIPTS,
+    *(
+        f"feedbackproject/js/{name}.js"
+        for name in (
+            *("annotate/api", "annotate/outbox", "annotate/drafts", "annotate/refused", "annotate/skip_menu"),
+            *("annotate/remarks", "annotate/keyboard", "annotate/lessons", "annotate"),
+        )
+    ),
 ]
 """In the order in which they build on each other."""
 

@@ -30,6 +30,14 @@ class SettingsForm(forms.Form):
         label="Show what the model says",
         help_text="Faster to confirm, but it sways answers. Audit tasks never show it.",
     )
+    blind_share = forms.FloatField(
+        min_value=0,
+        max_value=1,
+        required=False,
+        label="Share of tasks that hide it all the same",
+        widget=forms.NumberInput(attrs={"step": "0.01"}),
+        help_text="From 0 to 1. Chance decides; the quality page compares both to tell how much people follow what they see.",
+    )
     skill_segment = forms.CharField(
         max_length=100,
         required=False,
@@ -59,6 +67,7 @@ def label_schema(request: HttpRequest, caller: Caller) -> HttpResponse:
         request.POST if is_settings else None,
         initial={
             "shows_suggestions": project.shows_suggestions,
+            "blind_share": project.blind_share,
             "skill_segment": project.skill_segment,
             "image_origins": "\n".join(project.image_origins),
         },

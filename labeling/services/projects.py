@@ -62,6 +62,7 @@ def describe(
     name: str | None = None,
     objective: str | None = None,
     shows_suggestions: bool | None = None,
+    blind_share: float | None = None,
     skill_segment: str | None = None,
     image_origins: Sequence[str] | None = None,
 ) -> Project:
@@ -76,12 +77,15 @@ def describe(
         project.objective = objective
     if shows_suggestions is not None:
         project.shows_suggestions = shows_suggestions
+    if blind_share is not None:
+        project.blind_share = _share(blind_share)
     if skill_segment is not None:
         project.skill_segment = skill_segment.strip()
     if image_origins is not None:
         project.image_origins = _origins(image_origins)
     _validate(project)
-    project.save(update_fields=["name", "objective", "shows_suggestions", "skill_segment", "image_origins"])
+    fields = ["name", "objective", "shows_suggestions", "blind_share", "skill_segment", "image_origins"]
+    project.save(update_fields=fields)
     return project
 
 
@@ -235,6 +239,13 @@ def _require_no_answers(project: Project, current: LabelSchema) -> None:
             code="schema_kind_fixed",
             fields={"kind": current.kind},
         )
+
+
+def _share(wanted: float) -> float:
+    # A NaN is neither above nor below anything.
+    if not 0.0 <= wanted <= 1.0:
+        raise InvalidInput("The blind share is from 0 to 1.", fields={"blind_share": "out of range"})
+    return wanted
 
 
 def _origins(wanted: Sequence[str]) -> list[str]:

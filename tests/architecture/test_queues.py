@@ -23,6 +23,8 @@ from celery import current_app
         ("training.sweep_triggers", "monitor"),
         ("datasets.accept_pending", "ingest"),
         ("datasets.sweep_acceptance", "monitor"),
+        ("datasets.sweep_disagreements", "monitor"),
+        ("datasets.sweep_label_errors", "ingest"),
         ("datasets.fit_beliefs", "train"),
         ("datasets.sweep_beliefs", "monitor"),
         ("datasets.examine_sources", "score"),

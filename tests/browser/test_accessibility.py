@@ -12,8 +12,8 @@ from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from datasets.models import SourceDecision, SourceStanding
-from datasets.services import acceptance_policies, beliefs, gold
+from datasets.models import ReviewCase, SourceDecision, SourceStanding
+from datasets.services import acceptance_policies, beliefs, gold, review
 from labeling.models import Annotation, Item, PoolEntry, Project
 from labeling.services import annotation_queue, projects
 from labeling.services.annotation_queue import NewTask
@@ -26,6 +26,7 @@ from tests.factories.datasets import accepted
 
 NO_PAGES: Final = {
     *("logout", "theme", "import_preview", "question_preview", "widget", "demo_reader", "demo_digits"),
+    *("review_next", "review_send", "review_claim", "review_suggestion"),
 }
 """Addresses that take a form, the widget's, and those of the demo app, which has a test of its own."""
 FOR_ANNOTATORS: Final = {"projects", "new_project", "account", "annotate", "history"}
@@ -50,6 +51,8 @@ def address(name: str, project: Project, item: Item) -> str:
         return reverse(name, args=[project.slug, item.pk])
     if name == "source":
         return reverse(name, args=[project.slug, SourceStanding.objects.filter(project=project).latest("pk").pk])
+    if name == "review_case":
+        return reverse(name, args=[project.slug, ReviewCase.objects.get(item=item).pk])
     if name == "question":
         return reverse(name, args=[project.slug, "is_right"])
     without_project = {"login", "account", "projects", "new_project"}
@@ -83,6 +86,8 @@ def settle(page: Page) -> None:
     """The labeling page shows an item, or says why there is none."""
     if "question" in page.url and page.locator("#question-preview").count():
         expect(page.locator("#question-preview > *, [data-preview-target] > *").first).to_be_visible()
+    if "/review/" in page.url and page.locator("#claim").count():
+        expect(page.locator("#claim > *")).to_be_visible()
     if "/annotate/" in page.url:
         expect(page.locator("#work:not([hidden]), #idle-title:not(:text('Fetching'))")).to_be_visible()
 
@@ -97,6 +102,7 @@ def lived_in(transactional_db: None, owner: User) -> tuple[Project, Item]:
     labelled = accepted(project, owner, {"first": "1", "second": "2"})
     Annotation.objects.filter(item=labelled[1]).update(is_flagged=True, comment="Is it a seven?")
     asked_of(project)
+    review.send_to_review(project, labelled[0], by=owner, now=timezone.now())
     acceptance_policies.new_version(project, by=owner, method="label_model")
     beliefs.fit(project, now=timezone.now())
     doubted(project, owner)

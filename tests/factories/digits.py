@@ -30,6 +30,7 @@ def project(owner: User, *, items: int = 300, slug: str = "digits") -> Project:
         },
         by=owner,
     )
+    projects.describe(made, blind_share=0.0)
     data = load_digits()
     rows = np.random.default_rng(_SEED).permutation(len(data.target))
     seen = np.concatenate([rows[data.target[rows] == digit][:_EXAMPLES_PER_CLASS] for digit in range(10)])

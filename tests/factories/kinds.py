@@ -46,6 +46,7 @@ def project(kind: str, *, annotator: User, payloads: list[dict[str, Any]] | None
     created = projects.create(
         slug=kind.replace("_", "-"), name=kind, kind=kind, definition=definition or DEFINITIONS[kind], by=None
     )
+    projects.describe(created, blind_share=0.0)
     Membership.objects.create(project=created, user=annotator, role=Membership.Role.ANNOTATOR)
     items = [
         Item.objects.create(

@@ -17,6 +17,8 @@ PROJECT_PAGES = {
     "asks/new-question/": {"owner", "manager"},
     "asks/policy/": {"owner", "manager", "reviewer"},
     "asks/snippets/": {"owner", "manager", "reviewer"},
+    "review/": {"owner", "manager", "reviewer"},
+    "quality/": {"owner", "manager", "reviewer"},
     "acceptance/": {"owner", "manager", "reviewer"},
     "datasets/": {"owner", "manager", "reviewer"},
     "models/": {"owner", "manager", "reviewer"},

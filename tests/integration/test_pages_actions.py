@@ -183,10 +183,15 @@ def test_a_schema_that_cannot_be_shows_the_form_again(
 
 
 def test_how_a_project_is_labelled_is_saved_apart_from_its_schema(page: Client, project: Project) -> None:
-    data = {"action": "settings", "skill_segment": "language", "image_origins": "https://a.org\nhttps://b.org/"}
+    data = {
+        "action": "settings",
+        "blind_share": "0.2",
+        "skill_segment": "language",
+        "image_origins": "https://a.org\nhttps://b.org/",
+    }
     assert page.post("/projects/pets/classes/", data).status_code == 302
     project.refresh_from_db()
-    assert (project.shows_suggestions, project.skill_segment) == (False, "language")
+    assert (project.shows_suggestions, project.blind_share, project.skill_segment) == (False, 0.2, "language")
     assert project.image_origins == ["https://a.org", "https://b.org"]
     assert project.label_schemas.count() == 1
     refused = page.post("/projects/pets/classes/", data | {"image_origins": "http://a.org", "skill_segment": "other"})

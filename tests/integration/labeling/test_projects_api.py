@@ -224,6 +224,7 @@ def test_a_manager_says_how_the_project_is_labelled(api_client: APIClient, proje
     assert (before["shows_suggestions"], before["skill_segment"], before["image_origins"]) == (True, "", [])
     wanted = {
         "shows_suggestions": False,
+        "blind_share": 0.25,
         "skill_segment": "language",
         "image_origins": ["https://Images.example.org/", "http://localhost:9000", "https://images.example.org"],
     }
@@ -252,6 +253,8 @@ def test_a_manager_says_how_the_project_is_labelled(api_client: APIClient, proje
         ({"image_origins": [f"https://h{number}.example.org" for number in range(21)]}, "invalid_image_origin"),
         ({"skill_segment": "x" * 101}, "invalid_input"),
         ({"shows_suggestions": "perhaps"}, "invalid_input"),
+        ({"blind_share": 1.5}, "invalid_input"),
+        ({"blind_share": "nan"}, "invalid_input"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused(

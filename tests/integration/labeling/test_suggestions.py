@@ -7,8 +7,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
 
-from labeling import selectors
+from labeling import selectors, suggestion_arm
 from labeling.models import AnnotationTask, Item, ModelVersion, PoolEntry, Project
 from labeling.schema import JSONValue
 from labeling.services import intake, projects
@@ -28,6 +29,7 @@ def made(
         "rating": {"maximum": 3}, "text_correction": {}, "preference": {}, "numeric": {"minimum": 0, "maximum": 10},
     }.get(kind, {"classes": CLASSES})  # type: ignore[assignment]  # fmt: skip
     project = projects.create(slug="s", name="S", kind=kind, definition=definition or default, by=owner)
+    projects.describe(project, blind_share=0.0)
     intake.register_model_version(project, name="m1", classes=selectors.parsed_schema(project).class_keys)
     rows = [
         {"key": str(number), "payload": PAYLOAD, "prediction": {"model_version": "m1", **said}}
@@ -46,7 +48,9 @@ def tasks(project: Project) -> list[AnnotationTask]:
 
 def suggestions(project: Project, found: list[AnnotationTask] | None = None) -> list[selectors.Suggestion]:
     found = tasks(project) if found is None else found
-    by_task = selectors.suggestions_for(found, project=project, label_schema=selectors.parsed_schema(project))
+    by_task = selectors.suggestions_for(
+        found, project=project, label_schema=selectors.parsed_schema(project), annotator_id=1
+    )
     return list(by_task.values())
 
 
@@ -96,9 +100,9 @@ def test_nothing_is_suggested_where_it_would_sway(owner: User, kind: str, said: 
 def test_suggestions_of_many_tasks_cost_one_statement_at_most(owner: User, kind: str, said: dict[str, Any]) -> None:
     project = made(owner, kind, said, count=5)
     schema, found = selectors.parsed_schema(project), tasks(project)
-    selectors.suggestions_for(found[:1], project=project, label_schema=schema)  # notes the version
+    selectors.suggestions_for(found[:1], project=project, label_schema=schema, annotator_id=1)  # notes the version
     with CaptureQueriesContext(connection) as captured:
-        assert len(selectors.suggestions_for(found, project=project, label_schema=schema)) == 5
+        assert len(selectors.suggestions_for(found, project=project, label_schema=schema, annotator_id=1)) == 5
         for task in found:
             selectors.why(task, schema)
     assert len(captured) == (0 if "probabilities" in said else 1)
@@ -167,3 +171,29 @@ def test_what_a_surrogate_chose_is_not_put_down_to_the_champion(owner: User, has
     assert why(project) == "A small model that learned from the labels so far is not sure about this item."
     AnnotationTask.objects.update(model_version=ModelVersion.objects.get())
     assert ("torn between Beta" in why(project)) is has_champion
+
+
+@pytest.mark.parametrize(("kind", "said"), [(kind, said) for kind, said, *_ in SAID])
+def test_a_blind_share_hides_the_suggestion_of_some_tasks_from_each_annotator(
+    owner: User, kind: str, said: dict[str, Any]
+) -> None:
+    project = made(owner, kind, said, count=40)
+    projects.describe(project, blind_share=0.5)
+    schema, found = selectors.parsed_schema(project), tasks(project)
+    shown = {
+        annotator: set(selectors.suggestions_for(found, project=project, label_schema=schema, annotator_id=annotator))
+        for annotator in (1, 2)
+    }
+    assert all(5 <= len(each) <= 35 for each in shown.values())
+    assert shown[1] != shown[2]
+    assert shown[1] == {task.pk for task in found if not suggestion_arm.is_blind(task.pk, 1, 0.5)}
+
+
+def test_what_is_hidden_by_chance_is_not_sent_and_not_told(owner: User, api_client: APIClient) -> None:
+    project = made(owner, "single_choice", {"probabilities": [0.25, 0.5, 0.25]})
+    projects.describe(project, blind_share=1.0)
+    api_client.force_login(owner)
+    (task,) = api_client.post("/api/v1/projects/s/tasks/next").json()["tasks"]
+    assert task["suggestion"] is None
+    assert "hidden" in task["why"]
+    assert not any(word in task["why"] for word in ("%", "Alpha", "Beta"))

@@ -214,7 +214,7 @@
       } else if (task.edits) by("no-suggestion").textContent = "You are changing an answer. The one before stays in the history.";
       else if (task.is_audit) by("no-suggestion").textContent = "No suggestion here: your own view is what counts for the measurement.";
       else if (!this.config.shows_suggestions) by("no-suggestion").textContent = "Suggestions are hidden in this project.";
-      else by("no-suggestion").textContent = "The model has no suggestion for this one.";
+      else by("no-suggestion").textContent = "No suggestion is shown for this one.";
     }
 
     /** The editor holds something else now. */
