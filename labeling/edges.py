@@ -25,7 +25,6 @@ from labeling.services import origins, rate_limits
 
 class _ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself in an untyped hook
     target_class = "labeling.authentication.ApiKeyAuthentication"
-    match_subclasses = True
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
@@ -34,7 +33,6 @@ class _ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 
 class _KeyInAddressScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself in an untyped hook
     target_class = "labeling.authentication.KeyInAddressAuthentication"
-    priority = 1
     name = "publishableKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
