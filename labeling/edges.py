@@ -31,10 +31,6 @@ class _ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
         return {"type": "http", "scheme": "bearer", "description": "A project's API key."}
 
 
-class _RecentKeyScheme(_ApiKeyScheme):  # type: ignore[no-untyped-call]  # the same
-    target_class = "labeling.authentication.RecentKeyAuthentication"
-
-
 class _KeyInAddressScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself in an untyped hook
     target_class = "labeling.authentication.KeyInAddressAuthentication"
     name = "publishableKey"
