@@ -22,7 +22,11 @@ from labeling.services import api_keys
 _LAST_USED_RESOLUTION = dt.timedelta(minutes=1)
 _KEY_FIELDS = tuple(field.attname for field in ApiKey._meta.concrete_fields)
 _PROJECT_FIELDS = tuple(field.attname for field in Project._meta.concrete_fields)
+_NEVER: Final[tuple[float, tuple[Any, ...]]] = (-float("inf"), ())
 _MOST_RECENT: Final = 10_000
+_recent: Final[dict[str, tuple[float, tuple[Any, ...]]]] = {}
+"""By hash of the key: when it was read, and the row."""
+
 _KEY = f"""
 SELECT {", ".join(f"api_key.{field.column}" for field in ApiKey._meta.concrete_fields)},
     {", ".join(f"project.{field.column}" for field in Project._meta.concrete_fields)}
@@ -72,9 +76,17 @@ class PersonAuthentication(SessionAuthentication):
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <key>`; see labeling.services.api_keys."""
+    """`Authorization: Bearer <key>`; see labeling.services.api_keys.
+
+    `takes_recent`, for calls that come hundreds of times a second: by what was read of the key up to ASK_KEY_SECONDS ago. A revoked
+    key is refused after that time at the latest; one that is refused is read anew each time. The project is as old as the key,
+    so this is for views that ask it for no more than which one it is.
+    """
 
     keyword = "Bearer"
+
+    def __init__(self, *, takes_recent: bool = False) -> None:
+        self._most_seconds: float = settings.ASK_KEY_SECONDS if takes_recent else 0.0
 
     def authenticate(self, request: Request) -> tuple[AppUser, ApiKey] | None:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
@@ -86,8 +98,17 @@ class ApiKeyAuthentication(BaseAuthentication):
         return self.keyword
 
     def _known(self, key: str) -> ApiKey:
-        api_key = _checked(_read(api_keys.hash_key(key)))
+        key_hash, now = api_keys.hash_key(key), time.monotonic()
+        read_at, row = _recent.get(key_hash, _NEVER)
+        if now - read_at < self._most_seconds:
+            return _checked(row)
+        row = _read(key_hash)
+        api_key = _checked(row)
         self._note_use(api_key)
+        if self._most_seconds:
+            if len(_recent) >= _MOST_RECENT:
+                _recent.clear()
+            _recent[key_hash] = now, row
         return api_key
 
     @staticmethod
@@ -98,32 +119,6 @@ class ApiKeyAuthentication(BaseAuthentication):
             ApiKey.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lt=stale), pk=api_key.pk).update(
                 last_used_at=now
             )
-
-
-class RecentKeyAuthentication(ApiKeyAuthentication):
-    """The same by what was read of the key up to ASK_KEY_SECONDS ago, for calls that come hundreds of times a second.
-
-    A revoked key is refused after that time at the latest. A key that is refused is read anew each time. The project is as old
-    as the key: this is for views that ask it for no more than which one it is.
-    """
-
-    def _known(self, key: str) -> ApiKey:
-        key_hash, now = api_keys.hash_key(key), time.monotonic()
-        read_at, row = _recent.get(key_hash, _NEVER)
-        if now - read_at < settings.ASK_KEY_SECONDS:
-            return _checked(row)
-        row = _read(key_hash)
-        api_key = _checked(row)
-        self._note_use(api_key)
-        if len(_recent) >= _MOST_RECENT:
-            _recent.clear()
-        _recent[key_hash] = now, row
-        return api_key
-
-
-_NEVER: Final[tuple[float, tuple[Any, ...]]] = (-float("inf"), ())
-_recent: Final[dict[str, tuple[float, tuple[Any, ...]]]] = {}
-"""By hash of the key: when it was read, and the row."""
 
 
 class KeyInAddressAuthentication(ApiKeyAuthentication):

@@ -9,11 +9,12 @@ from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from msgspec import UNSET, Meta, UnsetType
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from labeling import fast_body, wire
 from labeling.access import Capability
-from labeling.authentication import PersonAuthentication, RecentKeyAuthentication
+from labeling.authentication import ApiKeyAuthentication, PersonAuthentication
 from labeling.edges import ProjectView
 from labeling.errors import InvalidInput, NotAllowed
 from labeling.models import ApiKey
@@ -58,8 +59,10 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class AskList(ProjectView):
-    authentication_classes = [RecentKeyAuthentication, PersonAuthentication]
     capabilities = {"POST": Capability.ASK}
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return [ApiKeyAuthentication(takes_recent=True), PersonAuthentication()]
 
     @extend_schema(
         operation_id="asks_decide",
