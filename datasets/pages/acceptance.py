@@ -136,4 +136,4 @@ def _show(
         "form": form or AcceptancePolicyForm(policy=found.policy),
         "versions": versions[:_VERSIONS_SHOWN],
     }
-    return render_project(request, caller, "datasets/acceptance.html", context, active="acceptance", status=status)
+    return render_project(request, caller, "datasets/acceptance.html", context, active="quality", status=status)

@@ -107,7 +107,7 @@ def quarantine(request: HttpRequest, caller: Caller) -> HttpResponse:
         "now": timezone.now(),
     }
     return render_project(
-        request, caller, "datasets/quarantine.html", context, active="quarantine", fragment="datasets/_quarantine.html"
+        request, caller, "datasets/quarantine.html", context, active="quality", fragment="datasets/_quarantine.html"
     )
 
 
@@ -147,7 +147,7 @@ def source(request: HttpRequest, caller: Caller, standing_id: int) -> HttpRespon
         "is_fragment": is_fragment_asked(request),
     }
     return render_project(
-        request, caller, "datasets/source.html", context, active="quarantine", fragment="datasets/_source.html",
+        request, caller, "datasets/source.html", context, active="quality", fragment="datasets/_source.html",
         # htmx shows what comes with a success only; the refusal is in the fragment itself.
         status=200 if is_fragment_asked(request) else status,
     )  # fmt: skip

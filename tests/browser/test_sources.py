@@ -37,6 +37,7 @@ def test_a_reviewer_reads_why_releases_and_the_next_one_is_told(
 ) -> None:  # fmt: skip
     log_in(page, "reviewer")
     page.goto("/projects/pets/")
+    page.get_by_role("link", name="Quality", exact=True).click()
     page.get_by_role("link", name="Quarantine").click()
     expect(page.get_by_text("1 source", exact=True)).to_be_visible()
     expect(page.get_by_text("practically certain").first).to_be_visible()
