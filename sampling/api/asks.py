@@ -70,7 +70,6 @@ class AskList(ProjectView):
         parameters=[OpenApiParameter("dry_run", bool, description="1: decide, write no row and spend nothing.")],
         request=AskOpportunitySerializer,
         responses=AskAnswerSerializer,
-        auth=[{"apiKey": []}, {"cookieAuth": []}],  # type: ignore[list-item]  # names alone would be no valid description
     )
     def post(self, request: Request, slug: str) -> HttpResponse:
         """Log the prediction and decide, in one round trip. 200 for a yes and for a no alike; `reason` says why.
