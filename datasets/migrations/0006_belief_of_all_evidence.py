@@ -432,6 +432,10 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(('weight__gte', 0), ('weight__lte', 1)), name='standing_weight_in_range'),
         ),
         migrations.AddConstraint(
+            model_name='sourcedecision',
+            constraint=models.CheckConstraint(condition=models.Q(('step_after__in', ['none', 'weight', 'quarantine', 'shadow_ignore', 'block']), ('step_before__in', ['none', 'weight', 'quarantine', 'shadow_ignore', 'block'])), name='source_decision_steps_known'),
+        ),
+        migrations.AddConstraint(
             model_name='sourcestanding',
             constraint=models.CheckConstraint(condition=models.Q(('step__in', ['none', 'weight', 'quarantine', 'shadow_ignore', 'block'])), name='standing_step_known'),
         ),

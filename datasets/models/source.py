@@ -93,6 +93,15 @@ class SourceDecision(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    step_before__in=["none", "weight", "quarantine", "shadow_ignore", "block"],
+                    step_after__in=["none", "weight", "quarantine", "shadow_ignore", "block"],
+                ),
+                name="source_decision_steps_known",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.step_before} to {self.step_after}"

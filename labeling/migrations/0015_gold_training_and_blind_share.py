@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='annotationtask',
             name='told_reason',
-            field=models.CharField(blank=True, db_default='', help_text='Of a test: the reason that its annotator is told.', max_length=16),
+            field=models.CharField(blank=True, db_default='', default='', help_text='Of a test: the reason that its annotator is told.', max_length=16),
         ),
         migrations.AddField(
             model_name='membership',

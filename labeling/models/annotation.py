@@ -53,7 +53,11 @@ class AnnotationTask(models.Model):
     answers_count = models.PositiveSmallIntegerField(default=0, help_text="Annotations that stand.")
     reason = models.CharField(max_length=16, choices=Reason)
     told_reason = models.CharField(
-        max_length=16, blank=True, db_default="", help_text="Of a test: the reason that its annotator is told."
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of a test: the reason that its annotator is told.",
     )
     informativeness = models.FloatField(null=True, blank=True)
     propensity = models.FloatField(

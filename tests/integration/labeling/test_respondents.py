@@ -60,7 +60,7 @@ def test_an_export_holds_all_of_one_and_nothing_of_others(said: Project, app_cli
 def test_an_erased_respondent_is_gone_and_others_stay(said: Project, app_client: APIClient) -> None:
     answer = app_client.delete(f"{URL}/user-1")
     assert answer.status_code == 200
-    assert answer.json()["deleted"] == {"feedback": 3, "correction": 2, "respondent": 1}
+    assert answer.json()["deleted"] == {"feedback": 3, "correction": 2, "respondent": 1, "sourcestanding": 0}
     assert {name: count for name, count in answer.json()["blanked"].items() if count} == {"ask": 1, "prediction": 1}
     left = everything()
     assert "I am user-1" not in left

@@ -51,10 +51,10 @@
         dialog: by("lesson"),
         fetchLesson: (annotationId) => this.api.lesson(annotationId),
         summary: (answer) => this.editor.summary(answer),
-        onClose: ({ verdict }) => {
+        onClose: (lesson) => {
           // The next item lay behind the lesson: its time begins now.
           this.shownAt = performance.now();
-          if (verdict === "honest") this.graduate();
+          if (lesson?.verdict === "honest") this.graduate();
         },
       });
       this.skipMenu = new SkipMenu({ dialog: by("skip-menu"), onSkip: (body) => this.skip(body) });

@@ -17,6 +17,7 @@
       this.fetchLesson = fetchLesson;
       this.summary = summary;
       this.waiting = [];
+      this.shown = null;
       dialog.addEventListener("close", () => {
         onClose(this.shown);
         this.#showNext();
