@@ -96,8 +96,8 @@ def update(setting: Setting, item_ids: Collection[int], *, now: dt.datetime) -> 
     standing = belief_rows.standing_labels(setting.project.pk, gathered.item_ids, setting.classes)
     worked = _work_out(setting, run, learned_of(run), gathered, standing)
     belief_rows.store(run, gathered, worked.posterior, worked.decisions, now=now)
-    unknown = set(item_ids).difference(gathered.item_ids.tolist())
-    ItemBelief.objects.filter(item__in=unknown).delete()
+    if unknown := set(item_ids).difference(gathered.item_ids.tolist()):
+        ItemBelief.objects.filter(item__in=unknown).delete()
     return worked
 
 

@@ -1,6 +1,7 @@
 """Reads a statement's rows as one numpy record array: PostgreSQL's binary COPY format is one where every column has a fixed width."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -24,15 +25,20 @@ def read(statement: str, values: Mapping[str, object], columns: Columns) -> NDAr
         cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT binary)", values) as copy,
     ):
         content = b"".join(copy)
-    fields: list[tuple[str, str]] = [("fields", ">i2")]
-    for name, kind in columns.items():
-        fields += [(f"{name}_size", ">i4"), (name, kind)]
-    record = np.dtype(fields)
+    record = _record(tuple(columns.items()))
     length = len(content) - _HEADER_BYTES - _TRAILER_BYTES
     if length % record.itemsize:
         raise ValueError("a row has another width than its columns")
     rows = np.frombuffer(content, dtype=record, count=length // record.itemsize, offset=_HEADER_BYTES)
-    for name, kind in columns.items():
-        if (rows[f"{name}_size"] != np.dtype(kind).itemsize).any():
+    for name in columns if len(rows) else ():
+        if (rows[f"{name}_size"] != record[name].itemsize).any():
             raise ValueError(f"a value of {name} has another width than its column")
     return rows
+
+
+@lru_cache(maxsize=64)
+def _record(columns: tuple[tuple[str, str], ...]) -> np.dtype[np.void]:
+    fields: list[tuple[str, str]] = [("fields", ">i2")]
+    for name, kind in columns:
+        fields += [(f"{name}_size", ">i4"), (name, kind)]
+    return np.dtype(fields)
