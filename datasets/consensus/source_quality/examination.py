@@ -5,13 +5,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from datasets.consensus import label_model
 from datasets.consensus.evidence import Evidence
 from datasets.consensus.parameters import is_statement
 from datasets.consensus.source_quality.agreement_test import agreement_test
-from datasets.consensus.source_quality.collusion import collusion
 from datasets.consensus.source_quality.copying import copying
 from datasets.consensus.source_quality.gold_rate import GoldTest
 from datasets.consensus.source_quality.invariability import expected_answers, invariability
@@ -115,7 +113,7 @@ def _seen_once(evidence: Evidence, timing: Timing | None) -> dict[Family, NDArra
     counts = np.bincount(
         evidence.source[said] * evidence.n_classes + evidence.answer[said], minlength=size * evidence.n_classes
     ).reshape(size, -1)
-    together = _collusion(evidence)
+    together = copying(evidence).nats
     # A group that copies would pass for what most others say.
     is_independent = together < bar_nats(size, 1)
     expected = expected_answers(evidence.reweighted(evidence.weight * is_independent[evidence.source]))
@@ -145,10 +143,3 @@ def _speed(evidence: Evidence, timing: Timing) -> NDArray[np.float64]:
     if known.any():
         nats = np.maximum(nats, nats_of(bursts(evidence.source[known], timing.given_at[known], n_sources=size).p_value))
     return nats
-
-
-def _collusion(evidence: Evidence) -> NDArray[np.float64]:
-    found = collusion(evidence)
-    # The largest of so many comparisons.
-    nats = nats_of(norm.sf(found.excess)) - np.log(np.maximum(found.partners, 1))
-    return np.clip(np.maximum(nats, copying(evidence)), 0.0, LARGEST_NATS)

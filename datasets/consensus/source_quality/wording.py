@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from datasets.consensus.evidence import Evidence
 from datasets.consensus.parameters import is_statement
 from datasets.consensus.source_quality.agreement_test import LARGEST_KAPPA, AgreementTest, agreement_test
-from datasets.consensus.source_quality.collusion import Collusion, collusion
+from datasets.consensus.source_quality.copying import Copying, copying
 from datasets.consensus.source_quality.examination import Examination, Timing
 from datasets.consensus.source_quality.invariability import expected_answers
 from datasets.consensus.source_quality.pace import Pace, pace, too_fast_below
@@ -131,19 +131,15 @@ class Wording:
         )
 
     @cached_property
-    def _collusion(self) -> Collusion:
-        return collusion(self.evidence)
+    def _copying(self) -> Copying:
+        return copying(self.evidence)
 
     def _of_collusion(self, source: int) -> str:
-        pairs = [pair for pair in self._collusion.pairs if source in pair[:2]]
-        if not pairs:
-            return "Agrees with somebody far more than with all others."
-        first, second, shared, agreed, expected, _ = pairs[0]
-        partner = self.name_of(second if first == source else first)
-        more = f", and does so with {len(pairs) - 1} more" if len(pairs) > 1 else ""
+        twins = self._copying.twins[source]
+        more = f", and does so with {twins.count - 1} more" if twins.count > 1 else ""
         return (
-            f"Gave the same answer as {partner} to {agreed * shared:.0f} of {shared} items both had{more}; "
-            f"{expected * shared:.0f} were to be expected."
+            f"Gave the same answer as {self.name_of(twins.closest)} to {twins.same} of {twins.shared} items both had{more}. Of all "
+            f"others {twins.jury_with_them:.0%} said the same, though they agree with each other in {twins.jury_with_itself:.0%}."
         )
 
     @cached_property

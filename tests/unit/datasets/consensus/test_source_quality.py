@@ -8,7 +8,6 @@ import pytest
 from datasets.consensus.evidence import Evidence, Kind, evidence
 from datasets.consensus.label_model import fit
 from datasets.consensus.source_quality.agreement_test import agreement_test
-from datasets.consensus.source_quality.collusion import collusion
 from datasets.consensus.source_quality.copying import copying
 from datasets.consensus.source_quality.examination import Timing, examine, set_aside
 from datasets.consensus.source_quality.gold_rate import GoldTest, gold_rate
@@ -160,19 +159,6 @@ def test_contradictions() -> None:
     assert found.p_value[1] < 1e-5 < found.p_value[0]
 
 
-def test_a_group_that_copies_is_found_and_honest_experts_are_not() -> None:
-    rng = np.random.default_rng(7)
-    crowd, _ = honest_crowd(rng, items=120, sources=20, per_item=12)
-    copied = rng.integers(0, 3, 120)
-    ring = np.repeat(np.arange(20, 24), 120)
-    found = collusion(joined(crowd, np.tile(np.arange(120), 4), ring, np.tile(copied, 4)))
-    assert (found.group[20:] == 0).all()
-    assert (found.group[:20] == -1).all()
-    assert {pair[:2] for pair in found.pairs} == set(itertools.combinations(range(20, 24), 2))
-    nobody = collusion(crowd)
-    assert (nobody.group == -1).all()
-
-
 def large_ring(rng: np.random.Generator, *, right: float = 0.0) -> Evidence:
     """Thirty of fifty sources who say the same of the same items, right by the given chance beyond a guess."""
     crowd, truth = honest_crowd(rng, items=300, sources=20, per_item=6)
@@ -183,7 +169,7 @@ def large_ring(rng: np.random.Generator, *, right: float = 0.0) -> Evidence:
 
 def test_copies_are_found_though_they_outnumber_everybody_else() -> None:
     said = large_ring(np.random.default_rng(31))
-    nats = copying(said)
+    nats = copying(said).nats
     assert nats[20:].min() > bar_nats(50, 6)
     assert nats[:20].max() < 3.0
     found = examine(said)
@@ -194,20 +180,41 @@ def test_copies_are_found_though_they_outnumber_everybody_else() -> None:
 
 
 def test_people_who_agree_because_they_are_right_are_no_copies() -> None:
-    assert copying(large_ring(np.random.default_rng(32), right=1.0)).max() < 3.0
+    assert copying(large_ring(np.random.default_rng(32), right=1.0)).nats.max() < 3.0
+
+
+def test_two_experts_among_guessers_are_no_copies() -> None:
+    rng = np.random.default_rng(35)
+    truth = rng.integers(0, 10, 40)
+    expert = np.where(rng.random((2, 40)) < 0.97, truth, rng.integers(0, 10, (2, 40)))
+    answers = np.concatenate([expert.ravel(), rng.integers(0, 10, 4 * 40)])
+    said = evidence(
+        np.tile(np.arange(40), 6), np.repeat(np.arange(6), 40), answers, n_items=40, n_sources=6, n_classes=10
+    )
+    found = copying(said)
+    assert found.twins[0].closest == 1
+    assert found.nats[:2].max() < 3.0
+
+
+def test_the_closest_twin_is_told_with_what_both_said() -> None:
+    found = copying(large_ring(np.random.default_rng(36)))
+    assert set(found.twins) >= set(range(20, 50))
+    twins = found.twins[20]
+    assert (twins.closest, twins.shared, twins.same, twins.count) == (21, 40, 40, 29)
+    assert twins.jury_with_them < 0.5 < twins.jury_with_itself
 
 
 def test_copies_whom_nobody_else_met_cannot_be_judged() -> None:
     items = np.tile(np.arange(30), 5)
     said = evidence(items, np.repeat(np.arange(5), 30), items % 3, n_items=30, n_sources=5, n_classes=3)
-    assert copying(said).tolist() == [0.0] * 5
+    assert copying(said).nats.tolist() == [0.0] * 5
 
 
 def test_copying_is_equivariant_and_leaves_its_argument() -> None:
     said = large_ring(np.random.default_rng(33))
     order = np.random.default_rng(34).permutation(len(said))
     before = said.answer.copy()
-    assert copying(said.rows(order)) == pytest.approx(copying(said))
+    assert copying(said.rows(order)).nats == pytest.approx(copying(said).nats)
     assert (said.answer == before).all()
 
 
