@@ -108,6 +108,7 @@ def report(results: list[Result], command: str) -> str:
         sign = ">=" if result.direction == "at_least" else "<="
         bar = "" if result.bar is None else f"{sign} {result.bar:.4g}"
         lines.append(f"| {result.name} | {result.value:.4g} {result.unit} | {bar} |")
+    lines += ["", "Through the database, with reading, storing and the labels that follow: [beliefs](beliefs.md)."]
     return "\n".join(lines) + "\n"
 
 
