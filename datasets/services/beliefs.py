@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import Max, OuterRef, Q, Subquery, Sum
+from django.db.models import Exists, Max, OuterRef, Q, Subquery, Sum
 from numpy.typing import NDArray
 
 from datasets import parameter_file
@@ -25,7 +25,7 @@ from datasets.consensus.label_model import posterior_of
 from datasets.consensus.model_prior import ModelPrior
 from datasets.consensus.parameters import Parameters
 from datasets.consensus.source_quality.reliability import peer_record
-from datasets.models import AcceptancePolicy, BeliefRun, GoldItem, ItemBelief, SourceStanding
+from datasets.models import AcceptancePolicy, AcceptedLabel, BeliefRun, GoldItem, ItemBelief, SourceStanding
 from datasets.parameter_file import Learned
 from datasets.services import acceptance_policies, belief_rows
 from datasets.services.evidence import Gathered, gather
@@ -37,6 +37,8 @@ from labeling.probability import STORED_DTYPE
 LEAST_GROWTH: Final = 20
 LEAST_GROWTH_SHARE: Final = 0.05
 LONGEST_PAUSE: Final = dt.timedelta(hours=1)
+KEPT_UNNAMED: Final = dt.timedelta(days=7)
+"""For how long a fit is kept that no label and no belief rests on."""
 SMALLEST_CHANGE: Final = 0.01
 """A posterior that moved by less leaves a label as it is."""
 
@@ -170,8 +172,15 @@ def fit(project: Project, *, now: dt.datetime, anchored_weight: float = 1.0) -> 
             run.save()
             _store_all(setting, run, learned, gathered, now)
             _store_records(project, gathered, learned.for_sources(gathered.annotator_ids))
+            _forget_unnamed(project, now)
             news.tell(news.annotation_recorded, project_id=project.pk)
     return run
+
+
+def _forget_unnamed(project: Project, now: dt.datetime) -> None:
+    names = (ItemBelief.objects.filter(run=OuterRef("pk")), AcceptedLabel.objects.filter(run=OuterRef("pk")))
+    old = BeliefRun.objects.filter(project=project, finished_at__lt=now - KEPT_UNNAMED)
+    old.filter(*(~Exists(rows) for rows in names)).delete()
 
 
 def _by_kind(gathered: Gathered) -> dict[str, int]:

@@ -107,6 +107,19 @@ def test_a_second_fit_begins_where_the_first_ended(project: Project, people: lis
     assert len(beliefs.learned_of(second).annotator_ids) == 4
 
 
+def test_old_fits_are_kept_only_if_a_label_or_a_belief_names_them(project: Project, people: list[User]) -> None:
+    make.crowd(project, people)
+    make.policy(project)
+    named = beliefs.fit(project, now=NOW)
+    assert named is not None
+    accept.accept_pending(project.pk, now=NOW)
+    unnamed = beliefs.fit(project, now=NOW + dt.timedelta(hours=1))
+    assert unnamed is not None
+    last = beliefs.fit(project, now=NOW + dt.timedelta(days=9))
+    assert last is not None
+    assert set(BeliefRun.objects.values_list("pk", flat=True)) == {named.pk, last.pk}
+
+
 def test_a_known_channel_is_not_learned_and_a_private_thumb_says_little(project: Project, people: list[User]) -> None:
     items = make.crowd(project, people)
     for item in items:
