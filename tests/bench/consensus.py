@@ -61,7 +61,7 @@ def run() -> list[Result]:
         _warm(whole, beliefs),
     ]
     if not peers:
-        return [*results, Result("crowd-kit: not installed, FEEDBACK_CROWDKIT_PYTHON not set", 0.0, "s", None)]
+        return [*results, Result("crowd-kit: not installed", 0.0, "s", None)]
     theirs, theirs_cpu = min(peer.seconds for peer in peers), min(peer.cpu_seconds for peer in peers)
     return [
         *results,
@@ -101,7 +101,7 @@ def report(results: list[Result], command: str) -> str:
     lines = [
         "# The label model on a million annotations", "", f"    {command}", "",
         f"{ITEMS:,} items, {ANSWERS} answers each by {ANNOTATORS:,} annotators, {CLASSES} classes, {ROUNDS} rounds of EM in both. The quickest of {REPEATS} runs (crowd-kit:",
-        "3), in turns on the same answers, on a machine of 2 cores that others used as well. crowd-kit from FEEDBACK_CROWDKIT_PYTHON.", "",
+        "3), in turns on the same answers, on a machine of 2 cores that others used as well.", "",
         "| | | to reach |", "|---|---:|---:|",
     ]  # fmt: skip
     for result in results:
@@ -116,9 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    options.out.write_text(
-        report(run(), f"FEEDBACK_CROWDKIT_PYTHON=PYTHON python -m tests.bench.consensus --out {options.out}")
-    )
+    options.out.write_text(report(run(), f"python -m tests.bench.consensus --out {options.out}"))
     print(options.out.read_text())
 
 

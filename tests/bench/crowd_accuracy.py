@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     rows = measure(read_crowds(options.data), options.methods)
-    command = f"FEEDBACK_CROWD_DATA=DIRECTORY FEEDBACK_CROWDKIT_PYTHON=PYTHON python -m tests.bench.crowd_accuracy --out {options.out}"
+    command = f"FEEDBACK_CROWD_DATA=DIRECTORY python -m tests.bench.crowd_accuracy --out {options.out}"
     options.out.write_text(report(rows, options.methods, command))
     print(options.out.read_text())
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from datasets.consensus.evidence import Evidence, evidence
 
-DIRECTORY = Path(os.environ.get("FEEDBACK_CROWD_DATA", "../shared/data/crowd"))
+DIRECTORY = Path(os.environ.get("FEEDBACK_CROWD_DATA", "crowds"))
 
 
 @dataclass(frozen=True, eq=False)

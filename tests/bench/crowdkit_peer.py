@@ -1,11 +1,6 @@
-"""crowd-kit, in this process where it is installed (extra `bench`), else in that of FEEDBACK_CROWDKIT_PYTHON.
-
-Run as a script it reads answers from a .npz file and writes labels and seconds; it imports nothing of this project, so that any
-interpreter with crowd-kit will do.
-"""
+"""crowd-kit (extra `bench`) in a process of its own. Run as a script it reads answers from a .npz file and writes labels and seconds."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -29,11 +24,8 @@ class Outcome:
     cpu_seconds: float
 
 
-def interpreter() -> str | None:
-    """A Python that has crowd-kit; None if there is none."""
-    if util.find_spec("crowdkit") is not None:
-        return sys.executable
-    return os.environ.get("FEEDBACK_CROWDKIT_PYTHON")
+def is_installed() -> bool:
+    return util.find_spec("crowdkit") is not None
 
 
 def aggregate(
@@ -46,16 +38,13 @@ def aggregate(
     rounds: int | None = None,
 ) -> Outcome | None:
     """Labels by a method of crowd-kit; None without crowd-kit. Always in a process of its own, so that memory does not mix."""
-    python = interpreter()
-    if python is None:
+    if not is_installed():
         return None
     with tempfile.TemporaryDirectory() as directory:
         given, found = Path(directory) / "given.npz", Path(directory) / "found.json"
         np.savez(given, item=item, source=source, answer=answer)
-        command = [python, str(Path(__file__).resolve()), method, str(given), str(found), str(rounds or 0)]
-        # PYTHONPATH is not passed on: the other interpreter has packages of its own.
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+        command = [sys.executable, str(Path(__file__).resolve()), method, str(given), str(found), str(rounds or 0)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         said = json.loads(found.read_text())
     labels = np.full(n_items, -1, dtype=np.int64)
     labels[np.array(said["item"], dtype=np.int64)] = said["label"]
