@@ -12,6 +12,8 @@ from datasets.consensus.overlap import box_overlap, match, span_overlap
 LEAST_OVERLAP: Final = 0.5
 LEAST_SUPPORT: Final = 0.5
 Shape = Literal["span", "box"]
+_SAME_CLASS: Final = 1e-9
+"""Decides between overlaps that are equal, and nothing else."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,9 @@ def merge(
     Source by source, most reliable first, what it drew is matched with the groups found so far: one to one, so that the overlaps with
     each group's weighted median extent add up to the most, among pairs that overlap by `least_overlap` or more. What matches joins
     its group, the rest begins groups of its own. A group's class is the one with most weight behind it (ties: the
-    lowest), and only the sources that named it support it; its extent is the weighted median of each coordinate over those.
+    lowest), and only the sources that named it support it; its extent is the weighted median of each coordinate over those. Halfway
+    between two, a boundary of a span is the earlier one: between them there may be the middle of a word. Of groups with the same extent,
+    one of the same class is the better match.
 
     Parameters
     ----------
@@ -89,8 +93,10 @@ def merge(
         drawn = drawings[source].extents
         taken: set[int] = set()
         if groups and len(drawn):
-            middles = np.stack([_middle(drawings, group) for group in groups])
-            for group, row in match(overlap(middles, drawn), least=least_overlap):
+            middles = np.stack([_middle(drawings, group, shape) for group in groups])
+            named = np.array([drawings[first].classes[row] for ((first, row), *_) in groups])
+            is_same = named[:, None] == drawings[source].classes[None, :]
+            for group, row in match(overlap(middles, drawn) + _SAME_CLASS * is_same, least=least_overlap):
                 groups[group].append((source, row))
                 taken.add(row)
         groups += [[(source, row)] for row in range(len(drawn)) if row not in taken]
@@ -110,19 +116,19 @@ def _check(drawings: Sequence[Drawing], shape: Shape) -> None:
             raise ValueError(f"drawing {source}: a {shape} ends before it begins, or is empty")
 
 
-def _middle(drawings: Sequence[Drawing], group: list[tuple[int, int]]) -> NDArray[np.float64]:
+def _middle(drawings: Sequence[Drawing], group: list[tuple[int, int]], shape: Shape) -> NDArray[np.float64]:
     extents = np.stack([drawings[source].extents[row] for source, row in group])
     weights = np.array([drawings[source].weight for source, _ in group])
-    return np.array([_weighted_median(column, weights) for column in extents.T])
+    return np.array([_weighted_median(column, weights, is_between=shape == "box") for column in extents.T])
 
 
-def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    """The value at which half of the weight is passed; halfway to the next where exactly half is."""
+def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64], *, is_between: bool) -> float:
+    """The value at which half of the weight is passed; if `is_between`, halfway to the next where exactly half is."""
     order = np.argsort(values, kind="stable")
     passed = np.cumsum(weights[order])
     place = int(np.searchsorted(passed, passed[-1] / 2.0 - 1e-12))
     value = float(values[order[place]])
-    if abs(passed[place] - passed[-1] / 2.0) <= 1e-12 and place + 1 < len(values):
+    if is_between and abs(passed[place] - passed[-1] / 2.0) <= 1e-12 and place + 1 < len(values):
         return (value + float(values[order[place + 1]])) / 2.0
     return value
 
@@ -134,7 +140,7 @@ def _merged(drawings: Sequence[Drawing], group: list[tuple[int, int]], shape: Sh
         behind[named] = behind.get(named, 0.0) + drawings[source].weight
     label = min(behind, key=lambda named: (-behind[named], named))
     members = [(source, row) for source, row in group if drawings[source].classes[row] == label]
-    extent = _middle(drawings, members)
+    extent = _middle(drawings, members, shape)
     drawn = np.stack([drawings[source].extents[row] for source, row in members])
     tightness = float((span_overlap if shape == "span" else box_overlap)(extent[None, :], drawn).mean())
     sources = tuple(sorted(source for source, _ in members))

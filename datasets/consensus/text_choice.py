@@ -1,5 +1,6 @@
 """Corrected texts by several people: the one closest to all others, or a review where they are too far apart."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -92,6 +93,11 @@ def edit_distance(first: str, second: str) -> int:
     >>> edit_distance("kitten", "sitting"), edit_distance("", "abc")
     (3, 3)
     """
+    # What both begin and end with costs nothing, and corrections change little.
+    begin = len(os.path.commonprefix((first, second)))
+    first, second = first[begin:], second[begin:]
+    end = len(os.path.commonprefix((first[::-1], second[::-1])))
+    first, second = first[: len(first) - end], second[: len(second) - end]
     if not first or not second:
         return max(len(first), len(second))
     across, down = _codes(second), _codes(first)

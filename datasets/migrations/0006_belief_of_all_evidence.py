@@ -202,7 +202,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='acceptedlabel',
             name='method',
-            field=models.CharField(choices=[('trusted_annotation', 'One annotation by a trusted role'), ('majority', 'What most of several annotators said'), ('ground_truth', 'An annotation that is marked as certainly right'), ('label_model', 'All evidence together, by the label model'), ('reviewed', 'A reviewer decided')], max_length=32),
+            field=models.CharField(choices=[('trusted_annotation', 'One annotation by a trusted role'), ('majority', 'What most of several annotators said'), ('merged', 'Several answers merged'), ('ground_truth', 'An annotation that is marked as certainly right'), ('label_model', 'All evidence together, by the label model'), ('reviewed', 'A reviewer decided')], max_length=32),
         ),
         migrations.AlterField(
             model_name='acceptedlabel',
@@ -241,7 +241,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='acceptedlabel',
-            constraint=models.CheckConstraint(condition=models.Q(('method__in', ['trusted_annotation', 'majority', 'ground_truth', 'label_model', 'reviewed'])), name='accepted_method_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('method__in', ['trusted_annotation', 'majority', 'merged', 'ground_truth', 'label_model', 'reviewed'])), name='accepted_method_known'),
         ),
         migrations.AddField(
             model_name='golditem',

@@ -43,6 +43,7 @@ class AcceptedLabel(models.Model):
     class Method(models.TextChoices):
         TRUSTED_ANNOTATION = "trusted_annotation", "One annotation by a trusted role"
         MAJORITY = "majority", "What most of several annotators said"
+        MERGED = "merged", "Several answers merged"
         GROUND_TRUTH = "ground_truth", "An annotation that is marked as certainly right"
         LABEL_MODEL = "label_model", "All evidence together, by the label model"
         REVIEWED = "reviewed", "A reviewer decided"
@@ -96,7 +97,9 @@ class AcceptedLabel(models.Model):
                 name="accepted_propensity_in_range",
             ),
             models.CheckConstraint(
-                condition=Q(method__in=["trusted_annotation", "majority", "ground_truth", "label_model", "reviewed"]),
+                condition=Q(
+                    method__in=["trusted_annotation", "majority", "merged", "ground_truth", "label_model", "reviewed"]
+                ),
                 name="accepted_method_known",
             ),
         ]
