@@ -139,7 +139,8 @@ def _choices(schema: MultiLabel, said: Sequence[tuple[str, ...]]) -> _Found:
     supporting = frozenset(
         place for place, choices in enumerate(said) if (chosen & set(choices) if chosen else not choices)
     )
-    return _Found({"choices": sorted(chosen)}, share, supporting, is_clear and share > LEAST_SHARE)
+    keys: list[JSONValue] = [*sorted(chosen)]
+    return _Found({"choices": keys}, share, supporting, is_clear and share > LEAST_SHARE)
 
 
 def _text(texts: Sequence[str]) -> _Found:

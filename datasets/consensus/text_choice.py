@@ -1,6 +1,5 @@
 """Corrected texts by several people: the one closest to all others, or a review where they are too far apart."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -94,9 +93,9 @@ def edit_distance(first: str, second: str) -> int:
     (3, 3)
     """
     # What both begin and end with costs nothing, and corrections change little.
-    begin = len(os.path.commonprefix((first, second)))
+    begin = _shared(first, second)
     first, second = first[begin:], second[begin:]
-    end = len(os.path.commonprefix((first[::-1], second[::-1])))
+    end = _shared(first[::-1], second[::-1])
     first, second = first[: len(first) - end], second[: len(second) - end]
     if not first or not second:
         return max(len(first), len(second))
@@ -114,3 +113,9 @@ def edit_distance(first: str, second: str) -> int:
 
 def _codes(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+
+def _shared(first: str, second: str) -> int:
+    """With how many characters both begin."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(first), len(second)))

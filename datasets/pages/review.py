@@ -275,4 +275,6 @@ def _why(found: ReviewCase) -> str:
         return f"a model that never saw the label contradicts it, by {100 * detail['score']:.0f} points"
     if "largest_share" in detail:
         return f"{detail['answers']} answers, of which {detail['largest_share']:.0%} say the same"
+    if "merged_share" in detail:
+        return f"{detail['answers']} answers, which agree with the merged one by {detail['merged_share']:.0%}"
     return str(found.get_kind_display())[:1].lower() + str(found.get_kind_display())[1:]

@@ -50,8 +50,8 @@ def accept_pending(project_id: int, *, now: dt.datetime) -> int:
     """Make the accepted labels of the project say what is known of its items; return how many items changed.
 
     By votes: every item that anything pending is about has a current label afterwards if and only if a reviewer's decision
-    stands, or a task about it has all the answers it wants and somebody trusted gave one of them and did not withdraw it. By the
-    label model: if and only if its belief, worked out anew, is to be accepted; then queue and review cases follow too. While there is no fit
+    stands, or a task about it has all the answers it wants and somebody trusted gave one of them and did not withdraw it; answers that lie
+    too far apart to be merged are a review case instead. By the label model: if and only if its belief, worked out anew, is to be accepted; then queue and review cases follow too. While there is no fit
     to go by, what is pending stays. A label that no longer holds is superseded, and a new row follows; no row is edited otherwise.
 
     Works on what is pending only, in transactions of at most 2,000 events that take turns by an advisory lock a
@@ -104,12 +104,15 @@ def _pending(project_id: int, *, is_by_votes: bool) -> _Events:
 
 def _by_votes(project: Project, events: _Events, now: dt.datetime) -> int:
     item_ids = events.item_ids
-    wanted = vote_labels.wanted(item_ids, acceptance_policies.current_policy(project)) if item_ids else {}
+    if not item_ids:
+        return 0
+    votes = vote_labels.votes(item_ids, acceptance_policies.current_policy(project))
     ambiguous = review.ambiguous_items(item_ids)
-    wanted = {item_id: label for item_id, label in wanted.items() if item_id not in ambiguous}
+    wanted = {item_id: label for item_id, label in votes.wanted.items() if item_id not in ambiguous}
     changed = label_rows.bring_up_to_date(project.pk, item_ids, wanted, holds=vote_labels.holds, now=now)
     # Answers of tasks see to the pool themselves.
     pool_states.follow_labels({item_id for _, item_id in events.items} - ambiguous)
+    review_cases.open_cases(project, votes.unsettled.items(), now=now)
     return changed
 
 

@@ -16,12 +16,14 @@ MOST_OPEN: Final = 500
 """So many cases of disagreement are open at once in a project; the next ones come when some of them are decided."""
 
 # Current labels that not everybody agrees with who answered, unless a reviewer looked since the last answer. With the
-# numbers n of equal answers of N in all, the entropy in nats is ln N - sum n ln n / N.
+# numbers n of equal answers of N in all, the entropy in nats is ln N - sum n ln n / N. Merged answers need not be equal: there
+# the label says itself how far they agree.
 _DISPUTED: Final = """
 WITH disputed AS (
-    SELECT label.item_id FROM datasets_acceptedlabel label
+    SELECT label.item_id, CASE WHEN label.method = 'merged' THEN label.probability END AS merged_share
+    FROM datasets_acceptedlabel label
     WHERE label.project_id = %(project)s AND label.superseded_at IS NULL
-        AND label.method IN ('majority', 'trusted_annotation')
+        AND label.method IN ('majority', 'merged', 'trusted_annotation')
         AND EXISTS (
             SELECT FROM labeling_annotation said JOIN labeling_annotationtask task ON task.id = said.task_id
             WHERE said.item_id = label.item_id AND said.withdrawn_at IS NULL AND said.answer <> label.answer
@@ -35,13 +37,13 @@ WITH disputed AS (
                 OR seen.closed_at >= (SELECT max(created_at) FROM labeling_annotation WHERE item_id = label.item_id))
         )
 ), counted AS (
-    SELECT said.item_id, count(*)::float AS n
+    SELECT said.item_id, merged_share, count(*)::float AS n
     FROM disputed JOIN labeling_annotation said ON said.item_id = disputed.item_id
         JOIN labeling_annotationtask task ON task.id = said.task_id
-    WHERE said.withdrawn_at IS NULL AND task.state = 'answered' GROUP BY said.item_id, said.answer
+    WHERE said.withdrawn_at IS NULL AND task.state = 'answered' GROUP BY said.item_id, merged_share, said.answer
 )
-SELECT item_id, sum(n)::int, max(n) / sum(n), ln(sum(n)) - sum(n * ln(n)) / sum(n) AS entropy
-FROM counted GROUP BY item_id HAVING max(n) / sum(n) < %(threshold)s
+SELECT item_id, sum(n)::int, max(n) / sum(n), merged_share, ln(sum(n)) - sum(n * ln(n)) / sum(n) AS entropy
+FROM counted GROUP BY item_id, merged_share HAVING coalesce(merged_share, max(n) / sum(n)) < %(threshold)s
 ORDER BY entropy DESC, item_id LIMIT %(most)s"""
 
 
@@ -52,7 +54,8 @@ def projects_with_votes() -> list[Project]:
 
 @transaction.atomic
 def open_cases(project: Project, *, now: dt.datetime) -> int:
-    """Open a case for each item whose largest share of equal answers is below the policy's threshold; return how many.
+    """Open a case for each item whose largest share of equal answers is below the policy's threshold; return how many. Of
+    merged answers it is the probability of the label that is compared.
 
     All standing answers of closed tasks count alike, whichever task they were given to. The value of a case is the entropy
     of the answers in nats; the highest come first, until MOST_OPEN are open. Items whose last answer a reviewer has seen are
@@ -72,14 +75,18 @@ def open_cases(project: Project, *, now: dt.datetime) -> int:
                 item_id=item_id,
                 kind=ReviewCase.Kind.DISAGREEMENT,
                 value=entropy,
-                detail={"answers": answers, "largest_share": round(share, 4)},
+                detail={"answers": answers, **_share(largest, merged)},
                 opened_at=now,
             )
-            for item_id, answers, share, entropy in rows
+            for item_id, answers, largest, merged, entropy in rows
         ),
         ignore_conflicts=True,
     )
     return of_kind.count() - before
+
+
+def _share(largest: float, merged: float | None) -> dict[str, float]:
+    return {"largest_share": round(largest, 4)} if merged is None else {"merged_share": round(merged, 4)}
 
 
 def _threshold(project: Project) -> float:

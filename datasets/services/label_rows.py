@@ -45,6 +45,7 @@ class Standing:
     probability: float
     method: str
     other_evidence: OtherEvidence
+    answer: JSONValue
 
 
 def bring_up_to_date(
@@ -77,7 +78,7 @@ def _standing(item_ids: Collection[int]) -> dict[int, Standing]:
     resting_on: dict[int, set[int]] = defaultdict(set)
     rows = {}
     for item_id, annotation_id, *columns in current.values_list(
-        "item_id", "evidence", "pk", "label", "probability", "method", "other_evidence"
+        "item_id", "evidence", "pk", "label", "probability", "method", "other_evidence", "answer"
     ):
         rows[item_id] = columns
         if annotation_id is not None:

@@ -2,13 +2,15 @@
 
 import datetime as dt
 import logging
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, Q
 
 from datasets import selectors
+from datasets.consensus.by_kind import merge_answers
 from datasets.models import AcceptancePolicy, AcceptedLabel, ReviewDecision
 from datasets.services.label_rows import Standing, Wanted
 from labeling import selectors as labeling_selectors
@@ -33,19 +35,37 @@ class _Decision:
     decided_at: dt.datetime
 
 
-def wanted(item_ids: Collection[int], policy: AcceptancePolicy) -> dict[int, Wanted]:
-    """By item, the label it should have; those that should have none are missing.
+@dataclass(frozen=True)
+class Votes:
+    """What is said of items.
+
+    wanted
+        By item, the label it should have; those that should have none are missing.
+    unsettled
+        By item whose answers lie too far apart for a label: their entropy in nats.
+    """
+
+    wanted: dict[int, Wanted]
+    unsettled: dict[int, float]
+
+
+def votes(item_ids: Collection[int], policy: AcceptancePolicy) -> Votes:
+    """Work out what is said of these items.
 
     A reviewer's decision that stands and is newer than all annotations that count decides (`reviewed`, as sure as the policy takes
     reviewers to be). Else the annotations do, see `_by_annotations`.
     """
-    statements = _statements(item_ids)
+    statements, schemas = _statements(item_ids)
     decisions = _decisions(item_ids)
-    found = {item_id: _by_annotations(item_id, said) for item_id, said in statements.items()}
-    for item_id, decision in decisions.items():
-        said = statements.get(item_id, [])
-        if all(annotation.created_at < decision.decided_at for annotation, _ in said):
-            found[item_id] = _by_decision(item_id, decision, said, policy.review_accuracy)
+    found = Votes({}, {})
+    for item_id in statements.keys() | decisions.keys():
+        said, decision = statements.get(item_id, []), decisions.get(item_id)
+        if decision and all(annotation.created_at < decision.decided_at for annotation, _ in said):
+            found.wanted[item_id] = _by_decision(item_id, decision, said, policy.review_accuracy)
+        elif said and (label := _by_annotations(item_id, said, schemas)):
+            found.wanted[item_id] = label
+        elif said:
+            found.unsettled[item_id] = _entropy(said)
     return found
 
 
@@ -53,14 +73,16 @@ def holds(standing: Standing, label: Wanted) -> bool:
     """Whether a label rests on the very evidence that speaks for it now, and says as much."""
     return (
         standing.evidence == label.evidence
+        # A merged answer can move with one that does not support it.
+        and standing.answer == label.answer
         and standing.probability == label.probability
         and standing.method == label.method
         and standing.other_evidence == label.other_evidence
     )
 
 
-def _statements(item_ids: Collection[int]) -> dict[int, list[tuple[Annotation, Answer]]]:
-    """By item, the annotations that count, newest first: standing ones of tasks that have all the answers they want, trusted:
+def _statements(item_ids: Collection[int]) -> tuple[dict[int, list[tuple[Annotation, Answer]]], dict[int, AnySchema]]:
+    """By item, the annotations that count, newest first, and the schemas by id. What counts are standing ones of tasks that have all the answers they want, trusted:
     by a member with a trusted role, or accepted once before (who leaves a project does not take accepted labels along).
     Tasks that test their annotators count for nothing: the answer was known before."""
     trusted = Membership.objects.filter(
@@ -88,7 +110,7 @@ def _statements(item_ids: Collection[int]) -> dict[int, list[tuple[Annotation, A
             logger.warning("annotation %s says nothing: %s", annotation.pk, error)
         else:
             statements[annotation.item_id].append((annotation, answer))
-    return statements
+    return statements, schemas
 
 
 def _decisions(item_ids: Collection[int]) -> dict[int, _Decision]:
@@ -112,34 +134,65 @@ def _decisions(item_ids: Collection[int]) -> dict[int, _Decision]:
     return found
 
 
-def _by_annotations(item_id: int, statements: Sequence[tuple[Annotation, Answer]]) -> Wanted:
-    """Of statements about one item, newest first: ground truth decides alone; else what most of those to the task say that
-    was answered last, of equally many the newest."""
-    method = AcceptedLabel.Method.GROUND_TRUTH
-    deciding = [said for said in statements if said[0].is_ground_truth][:1]
-    if not deciding:
-        last_task = max(statements, key=lambda said: (said[0].created_at, said[0].pk))[0].task_id
-        deciding = [said for said in statements if said[0].task_id == last_task]
-        several = len(deciding) > 1
-        method = AcceptedLabel.Method.MAJORITY if several else AcceptedLabel.Method.TRUSTED_ANNOTATION
+def _by_annotations(
+    item_id: int, statements: Sequence[tuple[Annotation, Answer]], schemas: Mapping[int, AnySchema]
+) -> Wanted | None:
+    """Of statements about one item, newest first: ground truth decides alone; else those to the task that was answered last,
+    merged as their kind allows. Where votes decide, what most of them say, of equally many the newest. None if they are too
+    different to be merged."""
+    if truth := [said for said in statements if said[0].is_ground_truth][:1]:
+        return _most_frequent(item_id, truth, AcceptedLabel.Method.GROUND_TRUTH)
+    last_task = max(statements, key=lambda said: (said[0].created_at, said[0].pk))[0].task_id
+    deciding = [said for said in statements if said[0].task_id == last_task]
+    if len(deciding) == 1:
+        return _most_frequent(item_id, deciding, AcceptedLabel.Method.TRUSTED_ANNOTATION)
+    used = {annotation.label_schema_id for annotation, _ in deciding}
+    # Answers under several versions of the schema can be compared as a whole, but not taken apart.
+    merged = merge_answers(schemas[used.pop()], [answer for _, answer in deciding]) if len(used) == 1 else None
+    if merged is None:
+        return _most_frequent(item_id, deciding, AcceptedLabel.Method.MAJORITY)
+    if not merged.is_settled:
+        return None
+    supporting = [deciding[place][0] for place in sorted(merged.supporting)]
+    return _wanted(item_id, supporting, merged.answer, merged.stored, merged.share, AcceptedLabel.Method.MERGED)
+
+
+def _most_frequent(item_id: int, deciding: Sequence[tuple[Annotation, Answer]], method: AcceptedLabel.Method) -> Wanted:
     by_answer: dict[Answer, list[Annotation]] = {}
     for annotation, answer in deciding:
         by_answer.setdefault(answer, []).append(annotation)
     # The first of equals wins, and answers are in the order of their newest statement.
     answer, agreeing = max(by_answer.items(), key=lambda said: len(said[1]))
-    newest = agreeing[0]
+    return _wanted(item_id, agreeing, answer, agreeing[0].answer, len(agreeing) / len(deciding), method)
+
+
+def _wanted(
+    item_id: int,
+    supporting: Sequence[Annotation],
+    answer: Answer,
+    stored: JSONValue,
+    probability: float,
+    method: AcceptedLabel.Method,
+) -> Wanted:
+    newest = supporting[0]
     return Wanted(
         item_id=item_id,
         label_schema_id=newest.label_schema_id,
         label=answer.label,
-        answer=newest.answer,
-        probability=len(agreeing) / len(deciding),
+        answer=stored,
+        probability=probability,
         method=method,
-        evidence=frozenset(annotation.pk for annotation in agreeing),
+        evidence=frozenset(annotation.pk for annotation in supporting),
         is_audit=newest.task.is_audit,
         reason=newest.task.reason,
         propensity=newest.task.propensity,
     )
+
+
+def _entropy(statements: Sequence[tuple[Annotation, Answer]]) -> float:
+    """Of equal answers, as `disagreements` values its cases."""
+    counts = Counter(answer for _, answer in statements).values()
+    return math.log(len(statements)) - sum(n * math.log(n) for n in counts) / len(statements)
 
 
 def _by_decision(

@@ -109,7 +109,7 @@ def test_spans_of_three_people() -> None:
     agreed, doubtful = merge(drawings, shape="span")
     assert [(each.extent, each.label_class, round(each.support, 2)) for each in agreed] == [
         ((0.0, 10.0), 0, 1.0),
-        ((30.5, 40.5), 1, 0.67),
+        ((30.0, 40.0), 1, 0.67),
     ]
     assert agreed[1].sources == (0, 2)
     assert doubtful == []
