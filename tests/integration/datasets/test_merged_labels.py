@@ -14,10 +14,11 @@ from labeling import selectors
 from labeling.models import Annotation, AnnotationTask, Membership, Project
 from labeling.services import annotation_queue, answers, queue_management
 from tests.factories import kinds
+from tests.factories import sampling as make
 
 pytestmark = pytest.mark.django_db
 
-NOW = kinds.NOW
+NOW = make.NOW
 LATER = NOW + dt.timedelta(hours=1)
 People = Sequence[User]
 
