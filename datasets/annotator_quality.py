@@ -15,7 +15,7 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from datasets.agreement.interval import Agreement, bootstrap
+from datasets.agreement.interval import Agreement, bootstrap, distinct
 from datasets.agreement.krippendorff import krippendorff_alpha
 from datasets.agreement.percent import percent_agreement
 from datasets.charts import trend_svg
@@ -171,7 +171,7 @@ class AnnotatorQuality:
         """Krippendorff's alpha with what most others say, with a bootstrap interval from 10 items on."""
         resamples = RESAMPLES if len(self._pairs) >= LEAST_FOR_INTERVAL else 0
         rng = np.random.default_rng(self.person_id)
-        found = bootstrap(krippendorff_alpha, self._pairs, rng=rng, resamples=resamples)
+        found = bootstrap(krippendorff_alpha, *distinct(self._pairs), rng=rng, resamples=resamples)
         return None if np.isnan(found.value) else found
 
     @property
