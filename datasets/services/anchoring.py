@@ -10,17 +10,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+import numpy as np
 from django.contrib.auth.models import User
 from django.db import connection
+from numpy.typing import NDArray
 
 from datasets.consensus import anchoring
 from datasets.consensus.anchoring import Anchoring, anchoring_effect
-from datasets.services.binary_rows import read
+from datasets.services.binary_rows import Columns, read
 from labeling import selectors
 from labeling.models import (
     Annotation,
     AnnotationTask,
     Ask,
+    Item,
     ModelVersion,
     Prediction,
     Project,
@@ -88,21 +91,21 @@ class _Group(NamedTuple):
     tally: Tally
 
 
-# Whole rows stay in the database: only blind answers, which are few, need the draw and what the champion had said.
-_NEWEST: Final = """
-WITH answer AS MATERIALIZED (
-    SELECT said.id, said.task_id, said.annotator_id, said.item_id, said.answer, said.suggested_answer
-    FROM labeling_annotation said JOIN labeling_annotationtask task ON task.id = said.task_id
-    WHERE task.project_id = %(project)s AND said.withdrawn_at IS NULL AND NOT said.is_ground_truth
+# Whole rows stay in the database: of segments a hash comes, and few are different.
+_ANSWERS: Final = """
+SELECT said.id, said.task_id, said.annotator_id::bigint, said.item_id, said.is_shown, said.agrees,
+    jsonb_hash_extended(item.segments, 0)
+FROM (
+    SELECT answer.id, answer.task_id, answer.annotator_id, answer.item_id, answer.suggested_answer IS NOT NULL AS is_shown,
+        COALESCE(answer.answer = answer.suggested_answer, false) AS agrees
+    FROM labeling_annotation answer JOIN labeling_annotationtask task ON task.id = answer.task_id
+    WHERE task.project_id = %(project)s AND answer.withdrawn_at IS NULL AND NOT answer.is_ground_truth
         AND NOT task.is_audit AND task.reason <> ALL(%(left_out)s)
-    ORDER BY said.id DESC LIMIT %(most)s
-)"""
-_BY_SHOWN: Final = f"""{_NEWEST}
-SELECT answer.annotator_id, item.segments, count(*), count(suggested_answer),
-    count(*) FILTER (WHERE answer.answer = suggested_answer)
-FROM answer JOIN labeling_item item ON item.id = answer.item_id GROUP BY answer.annotator_id, item.segments"""
-_NOT_SHOWN: Final = f"""{_NEWEST}
-SELECT id, task_id, annotator_id::bigint FROM answer WHERE suggested_answer IS NULL"""
+    ORDER BY answer.id DESC LIMIT %(most)s
+) said JOIN labeling_item item ON item.id = said.item_id"""
+_ANSWER_COLUMNS: Final[Columns] = {
+    "id": ">i8", "task": ">i8", "annotator": ">i8", "item": ">i8", "is_shown": "?", "agrees": "?", "segments": ">i8",
+}  # fmt: skip
 
 
 def of_annotators(project: Project) -> Measured:
@@ -110,24 +113,16 @@ def of_annotators(project: Project) -> Measured:
 
     A blind answer is compared with what the newest champion had said of the item by then. At most MOST_ROWS answers.
     """
-    values = {
-        "project": project.pk,
-        "left_out": [AnnotationTask.Reason.IMPORTED.value, AnnotationTask.Reason.GOLD.value],
-        "most": MOST_ROWS,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_BY_SHOWN, values)
-        rows = [(person_id, json.loads(segments), *counts) for person_id, segments, *counts in cursor.fetchall()]
-    groups = [
-        _Group(person_id, segments, Tally(shown=shown, shown_agree=agree))
-        for person_id, segments, _, shown, agree in rows
-        if shown
-    ]
+    left_out = [AnnotationTask.Reason.IMPORTED.value, AnnotationTask.Reason.GOLD.value]
+    said = read(_ANSWERS, {"project": project.pk, "left_out": left_out, "most": MOST_ROWS}, _ANSWER_COLUMNS)
+    groups = _shown(said[said["is_shown"]])
     if project.blind_share:
-        not_shown = read(_NOT_SHOWN, values, {"id": ">i8", "task": ">i8", "annotator": ">i8"})
+        not_shown = said[~said["is_shown"]]
         draws = zip(*(not_shown[name].tolist() for name in ("id", "task", "annotator")), strict=True)
-        groups += _blind(project, [pk for pk, *pair in draws if is_blind(*pair, project.blind_share)])
-    measured = _measured(groups, is_sampled=sum(count for _, _, count, *_ in rows) == MOST_ROWS)
+        groups += _blind(
+            project, [pk for pk, task, annotator in draws if is_blind(task, annotator, project.blind_share)]
+        )
+    measured = _measured(groups, is_sampled=len(said) == MOST_ROWS)
     people: dict[int, Tally] = defaultdict(Tally)
     for group in groups:
         if group.person_id is not None:
@@ -135,6 +130,20 @@ def of_annotators(project: Project) -> Measured:
     names = {user.pk: str(user) for user in User.objects.filter(pk__in=people)}
     measured.by_person = _largest((names[pk], tally) for pk, tally in people.items())
     return measured
+
+
+def _shown(said: NDArray[np.void]) -> list[_Group]:
+    """Answers with the model's answer in view, counted by annotator and segments."""
+    _, first, kind = np.unique(said["segments"].astype(np.int64), return_index=True, return_inverse=True)
+    examples = said["item"][first].tolist()
+    segments = dict(Item.objects.filter(pk__in=examples).values_list("pk", "segments"))
+    people, person = np.unique(said["annotator"].astype(np.int64), return_inverse=True)
+    places, group = np.unique(person * max(1, len(examples)) + kind, return_inverse=True)
+    shown, agree = np.bincount(group), np.bincount(group, weights=said["agrees"]).astype(np.int64)
+    return [
+        _Group(int(people[place // len(examples)]), segments[examples[place % len(examples)]], Tally(n, n_agree))
+        for place, n, n_agree in zip(places.tolist(), shown.tolist(), agree.tolist(), strict=True)
+    ]
 
 
 def _blind(project: Project, annotation_ids: list[int]) -> list[_Group]:
@@ -176,7 +185,7 @@ def of_respondents(project: Project) -> Measured:
 
     Blind respondents are only asked what it is. At most MOST_ROWS answered asks.
     """
-    values = {
+    values: dict[str, int | str] = {
         "project": project.pk,
         "answered": Ask.State.ANSWERED.value,
         "kind": QuestionVersion.Kind.CORRECTION.value,

@@ -28,7 +28,9 @@ from labeling.models import Feedback, Project
 from labeling.schema import Rating, SingleChoice
 
 MOST_ROWS: Final = 50_000
-"""So many answers, decisions or signals, the newest, are looked at for a figure."""
+"""So many answers or decisions, the newest, are looked at for a figure."""
+MOST_SIGNALS: Final = 100_000
+"""Among so many, the newest, those are counted whose truth is known: it is told later than they come."""
 MOST_CELLS: Final = 100_000
 """Different items times classes that an interval rests on."""
 MOST_CLASSES: Final = 50
@@ -247,18 +249,23 @@ def calibration(project: Project) -> CalibrationReport | None:
 
 # -- what signals are worth ----------------------------------------------------------------------------------------
 
-# Labels that rest on feedback are left out: a click would bear witness of itself.
+# Labels that rest on feedback are left out: a click would bear witness of itself. With "< 1" the planner expects some of the
+# labels, with "= 0" one in two hundred.
 _SIGNALS: Final = """
-SELECT said.kind, said.score, said.prediction_id, prediction.predicted_class = label.label
-FROM labeling_feedback said
+WITH said AS MATERIALIZED (
+    SELECT kind, score, prediction_id, item_id FROM labeling_feedback
+    WHERE project_id = %(project)s AND superseded_at IS NULL AND epsilon IS NULL AND item_id IS NOT NULL
+        AND kind = ANY(%(kinds)s)
+    ORDER BY received_at DESC LIMIT %(most)s
+)
+SELECT said.kind, said.score, said.prediction_id, prediction.predicted_class = label.label,
+    (SELECT count(*) FROM said) = %(most)s
+FROM said
     JOIN labeling_prediction prediction ON prediction.id = said.prediction_id
     JOIN datasets_acceptedlabel label ON label.item_id = said.item_id AND label.superseded_at IS NULL
-WHERE said.project_id = %(project)s AND said.superseded_at IS NULL AND said.epsilon IS NULL AND said.item_id IS NOT NULL
-    AND label.label <> '' AND prediction.predicted_class <> ''
+WHERE label.label <> '' AND prediction.predicted_class <> ''
     AND COALESCE(jsonb_array_length(CASE jsonb_typeof(label.other_evidence -> 'feedback')
-        WHEN 'array' THEN label.other_evidence -> 'feedback' END), 0) < 1
-    AND said.kind = ANY(%(kinds)s)
-ORDER BY said.id DESC LIMIT %(most)s"""
+        WHEN 'array' THEN label.other_evidence -> 'feedback' END), 0) < 1"""
 
 _KINDS: Final = Feedback.Kind
 _MEASURES: Final = (_KINDS.DWELL, _KINDS.EDIT, _KINDS.RATING)
@@ -270,29 +277,33 @@ def signals(project: Project) -> SignalReport | None:
     with connection.cursor() as cursor:
         cursor.execute(
             _SIGNALS,
-            {"project": project.pk, "most": MOST_ROWS, "kinds": [*_MEASURES, *_EVENTS, _KINDS.THUMB]},
+            {
+                "project": project.pk,
+                "most": MOST_SIGNALS,
+                "kinds": [*_MEASURES, *_EVENTS, _KINDS.THUMB],
+            },
         )
         rows = cursor.fetchall()
     if not rows:
         return None
     right: dict[str, list[bool]] = defaultdict(list)
     measured: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-    for kind, score, _, is_right in rows:
+    for kind, score, _, is_right, _ in rows:
         if kind == _KINDS.THUMB and score is not None:
             right["Thumb up" if score >= 0.5 else "Thumb down"].append(is_right)
         elif kind in _MEASURES and score is not None:
             measured[_KINDS(kind).label].append((score, is_right))
         elif kind in _EVENTS:
             right[_KINDS(kind).label].append(is_right)
-    predictions = {prediction_id: is_right for _, _, prediction_id, is_right in rows}
+    predictions = {prediction_id: is_right for _, _, prediction_id, is_right, _ in rows}
     return SignalReport(
         base=proportion_interval(sum(predictions.values()), len(predictions)),
         signals=[
             Signal(name, proportion_interval(sum(found), len(found)))
-            for name, found in sorted(right.items(), key=lambda each: -len(each[1]))
+            for name, found in sorted(right.items(), key=lambda each: (-len(each[1]), each[0]))
         ],
         curves=[(name, _groups(found)) for name, found in sorted(measured.items())],
-        is_sampled=len(rows) == MOST_ROWS,
+        is_sampled=rows[0][-1],
     )
 
 
