@@ -15,7 +15,7 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from datasets.agreement.interval import Agreement, bootstrap
+from datasets.agreement.interval import Agreement, bootstrap, distinct
 from datasets.agreement.krippendorff import krippendorff_alpha
 from datasets.agreement.percent import percent_agreement
 from datasets.charts import trend_svg
@@ -32,7 +32,8 @@ LONGEST_SECONDS: Final = 600.0
 """Somebody who took longer for an answer was away."""
 
 _ANSWERS: Final = """
-SELECT person.id, answer.item_id, answer.answer ->> 'choice', answer.created_at, answer.duration_ms, label.label,
+SELECT person.id, answer.item_id, answer.answer ->> 'choice',
+    floor(extract(epoch FROM %(now)s - answer.created_at) / 604800)::int, answer.duration_ms, label.label,
     gold.answer ->> 'choice', gold.id IS NOT NULL, gold.answer = answer.answer,
     EXISTS (SELECT 1 FROM datasets_acceptedlabel_evidence rests JOIN datasets_acceptedlabel held ON held.id = rests.acceptedlabel_id
         WHERE rests.annotation_id = answer.id AND held.superseded_at IS NULL)
@@ -66,7 +67,7 @@ class Answer(NamedTuple):
 
     item_id: int
     choice: str | None
-    at: dt.datetime
+    weeks_ago: int
     duration_ms: int | None
     label: str | None
     truth: str | None
@@ -107,7 +108,6 @@ class AnnotatorQuality:
     classes: tuple[tuple[str, str], ...]
     standing: SourceStanding | None
     by_others: dict[int, str] = field(repr=False)
-    now: dt.datetime
 
     @property
     def stage_name(self) -> str:
@@ -171,7 +171,7 @@ class AnnotatorQuality:
         """Krippendorff's alpha with what most others say, with a bootstrap interval from 10 items on."""
         resamples = RESAMPLES if len(self._pairs) >= LEAST_FOR_INTERVAL else 0
         rng = np.random.default_rng(self.person_id)
-        found = bootstrap(krippendorff_alpha, self._pairs, rng=rng, resamples=resamples)
+        found = bootstrap(krippendorff_alpha, *distinct(self._pairs), rng=rng, resamples=resamples)
         return None if np.isnan(found.value) else found
 
     @property
@@ -191,9 +191,8 @@ class AnnotatorQuality:
         right: dict[int, list[bool]] = defaultdict(list)
         for answer in self.answers:
             believed = answer.truth or answer.label
-            ago = (self.now - answer.at).days // 7
-            if believed and answer.choice and 0 <= ago < WEEKS:
-                right[ago].append(answer.choice == believed)
+            if believed and answer.choice and 0 <= answer.weeks_ago < WEEKS:
+                right[answer.weeks_ago].append(answer.choice == believed)
         return [float(np.mean(right[ago])) if right[ago] else None for ago in reversed(range(WEEKS))]
 
     @property
@@ -236,7 +235,7 @@ def annotator_quality(
         cursor.execute(_PEOPLE, {"project": project.pk, "most": most, "offset": offset})
         people = cursor.fetchall()
         ids = [row[0] for row in people]
-        cursor.execute(_ANSWERS, {"project": project.pk, "people": ids, "looked_at": LOOKED_AT})
+        cursor.execute(_ANSWERS, {"project": project.pk, "people": ids, "looked_at": LOOKED_AT, "now": now})
         answers: dict[int, list[Answer]] = defaultdict(list)
         for person_id, *row in cursor.fetchall():
             answers[person_id].append(Answer(*row))
@@ -246,7 +245,7 @@ def annotator_quality(
     found = [
         AnnotatorQuality(
             person_id, username, role, stage, tuple(answers[person_id]), tuple(classes), standing_of.get(person_id),
-            others.get(person_id, {}), now,
+            others.get(person_id, {}),
         )
         for person_id, username, role, stage, _ in people
     ]  # fmt: skip

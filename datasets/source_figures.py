@@ -24,7 +24,7 @@ SET_ASIDE: Final = (Step.QUARANTINE, Step.SHADOW_IGNORE, Step.BLOCK)
 # Sources are people, and the answers of one are not independent: the interval is over sources, the share of answers stands
 # beside it. Of segments with many values the commonest are shown.
 _BY_SEGMENT: Final = """
-WITH said AS (
+WITH said AS MATERIALIZED (
     (SELECT answer.item_id, answer.annotator_id::text AS source FROM labeling_annotation answer
         JOIN labeling_annotationtask task ON task.id = answer.task_id
     WHERE task.project_id = %(project)s AND answer.withdrawn_at IS NULL ORDER BY answer.id DESC LIMIT %(looked_at)s)
@@ -37,15 +37,18 @@ WITH said AS (
 ), flagged AS (
     SELECT coalesce(annotator_id::text, respondent_hash) AS source FROM datasets_sourcestanding
     WHERE project_id = %(project)s AND step IN ('quarantine', 'shadow_ignore', 'block')
+), counted AS MATERIALIZED (
+    SELECT item.segments, said.source, count(*) AS answers FROM said JOIN labeling_item item ON item.id = said.item_id
+    GROUP BY item.segments, said.source
 ), judged AS (
-    SELECT said.item_id, said.source, flagged.source IS NOT NULL AS is_flagged
-    FROM said LEFT JOIN flagged ON flagged.source = said.source
+    SELECT counted.segments, counted.source, counted.answers, flagged.source IS NOT NULL AS is_flagged
+    FROM counted LEFT JOIN flagged ON flagged.source = counted.source
 )
 SELECT segment.key, left(segment.value, 100), count(DISTINCT judged.source),
-    count(DISTINCT judged.source) FILTER (WHERE is_flagged), count(*), count(*) FILTER (WHERE is_flagged)
-FROM judged JOIN labeling_item item ON item.id = judged.item_id
-    CROSS JOIN LATERAL jsonb_each_text(item.segments) segment
-GROUP BY segment.key, left(segment.value, 100) ORDER BY segment.key, count(*) DESC, 2 LIMIT %(groups)s"""
+    count(DISTINCT judged.source) FILTER (WHERE is_flagged), sum(answers)::bigint,
+    coalesce(sum(answers) FILTER (WHERE is_flagged), 0)::bigint
+FROM judged CROSS JOIN LATERAL jsonb_each_text(judged.segments) segment
+GROUP BY segment.key, left(segment.value, 100) ORDER BY segment.key, sum(answers) DESC, 2 LIMIT %(groups)s"""
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,23 @@ class Agreement:
     n: int
 
 
+def distinct(counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the different rows, shape (m, K), and how many items have each, shape (m,).
+
+    Few answers about few classes differ in few ways: measures and their intervals are the same by these, and cost less.
+
+    >>> distinct(np.array([[2.0, 0.0], [1.0, 1.0], [2.0, 0.0]]))
+    (array([[1., 1.],
+           [2., 0.]]), array([1., 2.]))
+    """
+    rows, times = np.unique(counts, axis=0, return_counts=True)
+    return rows, times.astype(np.float64)
+
+
 def bootstrap(
     measure: Measure,
     counts: NDArray[np.float64],
+    times: NDArray[np.float64] | None = None,
     *,
     rng: np.random.Generator,
     confidence: float = 0.95,
@@ -38,6 +52,11 @@ def bootstrap(
     The percentile interval; with fewer than about 20 items it is too narrow. Annotators are taken as given: it does not say
     what other people would have answered. Cost: `resamples` times that of the measure.
 
+    Parameters
+    ----------
+    times
+        Shape (n_rows,), how many items each row stands for, see `distinct`; None: one each.
+
     >>> from datasets.agreement.fleiss import fleiss_kappa
     >>> counts = np.array([[3.0, 0.0]] * 20 + [[0.0, 3.0]] * 20 + [[2.0, 1.0]] * 10)
     >>> found = bootstrap(fleiss_kappa, counts, rng=np.random.default_rng(0))
@@ -46,12 +65,14 @@ def bootstrap(
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
-    paired = counts[counts.sum(axis=1) >= 2]
-    items = len(paired)
-    value = measure(counts, None)
+    is_paired = counts.sum(axis=1) >= 2
+    paired = counts[is_paired]
+    stands_for = np.ones(len(paired)) if times is None else times[is_paired]
+    items = int(stands_for.sum())
+    value = measure(counts, times)
     if not items or resamples < 1:
         return Agreement(value, float("nan"), float("nan"), items)
-    chance = np.full(items, 1.0 / items)
+    chance = stands_for / items
     found = np.array([measure(paired, rng.multinomial(items, chance).astype(np.float64)) for _ in range(resamples)])
     found = found[~np.isnan(found)]
     if len(found) < resamples / 2:

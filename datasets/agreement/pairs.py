@@ -24,9 +24,9 @@ class PairAgreement:
 
 
 def pair_agreement(
-    ratings: Ratings, *, least_shared: int = LEAST_SHARED, weighting: Weighting = "none"
+    ratings: Ratings, *, least_shared: int = LEAST_SHARED, most: int | None = None, weighting: Weighting = "none"
 ) -> list[PairAgreement]:
-    """Return every pair with at least `least_shared` items in common, by source positions.
+    """Return every pair with at least `least_shared` items in common, by source positions; or `most` of them, that share most.
 
     Which pairs those are is one sparse product, O(sum over items of answers squared); each is then counted from its own items.
 
@@ -40,9 +40,10 @@ def pair_agreement(
     said = sparse.csr_matrix((ratings.answer + 1, places), shape=shape)
     met = sparse.csr_matrix((np.ones(len(ratings.item), dtype=np.int64), places), shape=shape)
     shared = sparse.coo_matrix(sparse.triu(met @ met.T, k=1))
-    often = shared.data >= least_shared
+    often = np.flatnonzero(shared.data >= least_shared)
+    chosen = often[np.lexsort((shared.col[often], shared.row[often], -shared.data[often]))[:most]]
     found = []
-    for first, second in sorted(zip(shared.row[often].tolist(), shared.col[often].tolist(), strict=True)):
+    for first, second in sorted(zip(shared.row[chosen].tolist(), shared.col[chosen].tolist(), strict=True)):
         mine, theirs = said[first].toarray()[0], said[second].toarray()[0]
         both = (mine > 0) & (theirs > 0)
         cells = (mine[both] - 1) * classes + theirs[both] - 1

@@ -30,6 +30,7 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
         "steps": quality.steps(project),
         "fit": quality.last_fit(project),
         "most_rows": quality.MOST_ROWS,
+        "most_signals": quality.MOST_SIGNALS,
         "kind": selectors.current_schema(project).get_kind_display(),
         "open_reviews": sum(counts.values()),
     }

@@ -4,21 +4,26 @@ See docs/algorithms/anchoring.md.
 """
 
 import datetime as dt
+import json
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
+import numpy as np
 from django.contrib.auth.models import User
+from django.db import connection
+from numpy.typing import NDArray
 
 from datasets.consensus import anchoring
 from datasets.consensus.anchoring import Anchoring, anchoring_effect
+from datasets.services.binary_rows import Columns, read
 from labeling import selectors
 from labeling.models import (
     Annotation,
     AnnotationTask,
     Ask,
-    Correction,
+    Item,
     ModelVersion,
     Prediction,
     Project,
@@ -46,13 +51,11 @@ class Tally:
     blind: int = 0
     blind_agree: int = 0
 
-    def count(self, *, was_shown: bool, agrees: bool) -> None:
-        if was_shown:
-            self.shown += 1
-            self.shown_agree += agrees
-        else:
-            self.blind += 1
-            self.blind_agree += agrees
+    def add(self, other: "Tally") -> None:
+        self.shown += other.shown
+        self.shown_agree += other.shown_agree
+        self.blind += other.blind
+        self.blind_agree += other.blind_agree
 
     @property
     def effect(self) -> Anchoring:
@@ -80,12 +83,29 @@ class Measured:
     is_sampled: bool = False
 
 
-@dataclass(frozen=True)
-class _Compared:
-    person: Hashable
+class _Group(NamedTuple):
+    """What one person said of items of the same segments."""
+
+    person_id: int | None
     segments: JSONValue
-    was_shown: bool
-    agrees: bool
+    tally: Tally
+
+
+# Whole rows stay in the database: of segments a hash comes, and few are different.
+_ANSWERS: Final = """
+SELECT said.id, said.task_id, said.annotator_id::bigint, said.item_id, said.is_shown, said.agrees,
+    jsonb_hash_extended(item.segments, 0)
+FROM (
+    SELECT answer.id, answer.task_id, answer.annotator_id, answer.item_id, answer.suggested_answer IS NOT NULL AS is_shown,
+        COALESCE(answer.answer = answer.suggested_answer, false) AS agrees
+    FROM labeling_annotation answer JOIN labeling_annotationtask task ON task.id = answer.task_id
+    WHERE task.project_id = %(project)s AND answer.withdrawn_at IS NULL AND NOT answer.is_ground_truth
+        AND NOT task.is_audit AND task.reason <> ALL(%(left_out)s)
+    ORDER BY answer.id DESC LIMIT %(most)s
+) said JOIN labeling_item item ON item.id = said.item_id"""
+_ANSWER_COLUMNS: Final[Columns] = {
+    "id": ">i8", "task": ">i8", "annotator": ">i8", "item": ">i8", "is_shown": "?", "agrees": "?", "segments": ">i8",
+}  # fmt: skip
 
 
 def of_annotators(project: Project) -> Measured:
@@ -93,35 +113,71 @@ def of_annotators(project: Project) -> Measured:
 
     A blind answer is compared with what the newest champion had said of the item by then. At most MOST_ROWS answers.
     """
-    rows = (
-        Annotation.objects.filter(
-            item__project=project, withdrawn_at__isnull=True, is_ground_truth=False, task__is_audit=False
+    left_out = [AnnotationTask.Reason.IMPORTED.value, AnnotationTask.Reason.GOLD.value]
+    said = read(_ANSWERS, {"project": project.pk, "left_out": left_out, "most": MOST_ROWS}, _ANSWER_COLUMNS)
+    groups = _shown(said[said["is_shown"]])
+    if project.blind_share:
+        not_shown = said[~said["is_shown"]]
+        draws = zip(*(not_shown[name].tolist() for name in ("id", "task", "annotator")), strict=True)
+        groups += _blind(
+            project, [pk for pk, task, annotator in draws if is_blind(task, annotator, project.blind_share)]
         )
-        .exclude(task__reason__in=[AnnotationTask.Reason.IMPORTED, AnnotationTask.Reason.GOLD])
-        .order_by("-pk")
-        .values_list(
-            "task_id", "annotator_id", "item_id", "answer", "suggested_answer", "created_at", "item__segments"
-        )[:MOST_ROWS]
-    )
-    compared, blind, count = [], [], 0
-    for task_id, annotator_id, item_id, answer, suggested, at, segments in rows:
-        count += 1
-        if suggested is not None:
-            compared.append(_Compared(annotator_id, segments, was_shown=True, agrees=answer == suggested))
-        elif is_blind(task_id, annotator_id, project.blind_share):
-            blind.append((annotator_id, item_id, answer, at, segments))
+    measured = _measured(groups, is_sampled=len(said) == MOST_ROWS)
+    people: dict[int, Tally] = defaultdict(Tally)
+    for group in groups:
+        if group.person_id is not None:
+            people[group.person_id].add(group.tally)
+    names = {user.pk: str(user) for user in User.objects.filter(pk__in=people)}
+    measured.by_person = _largest((names[pk], tally) for pk, tally in people.items())
+    return measured
+
+
+def _shown(said: NDArray[np.void]) -> list[_Group]:
+    """Answers with the model's answer in view, counted by annotator and segments."""
+    _, first, kind = np.unique(said["segments"].astype(np.int64), return_index=True, return_inverse=True)
+    examples = said["item"][first].tolist()
+    segments = dict(Item.objects.filter(pk__in=examples).values_list("pk", "segments"))
+    people, person = np.unique(said["annotator"].astype(np.int64), return_inverse=True)
+    places, group = np.unique(person * max(1, len(examples)) + kind, return_inverse=True)
+    shown, agree = np.bincount(group), np.bincount(group, weights=said["agrees"]).astype(np.int64)
+    return [
+        _Group(int(people[place // len(examples)]), segments[examples[place % len(examples)]], Tally(n, n_agree))
+        for place, n, n_agree in zip(places.tolist(), shown.tolist(), agree.tolist(), strict=True)
+    ]
+
+
+def _blind(project: Project, annotation_ids: list[int]) -> list[_Group]:
+    """Blind answers, each beside what the newest champion had said by then; those of which none had are left out."""
+    rows = Annotation.objects.filter(pk__in=annotation_ids)
+    blind = list(rows.values_list("annotator_id", "item_id", "answer", "created_at", "item__segments"))
     said = _said_of({item_id for _, item_id, *_ in blind}, selectors.parsed_schema(project))
+    groups = []
     for annotator_id, item_id, answer, at, segments in blind:
         before = [predicted for when, predicted in said.get(item_id, ()) if when <= at]
         if before:
-            compared.append(_Compared(annotator_id, segments, was_shown=False, agrees=answer == before[-1]))
-    measured = _measured(compared, is_sampled=count == MOST_ROWS)
-    names = {user.pk: str(user) for user in User.objects.filter(pk__in={each.person for each in compared})}
-    people: dict[Hashable, Tally] = defaultdict(Tally)
-    for each in compared:
-        people[each.person].count(was_shown=each.was_shown, agrees=each.agrees)
-    measured.by_person = _largest((names[int(str(pk))], tally) for pk, tally in people.items())
-    return measured
+            groups.append(_Group(annotator_id, segments, Tally(blind=1, blind_agree=int(answer == before[-1]))))
+    return groups
+
+
+_ASKS: Final = """
+SELECT item.segments, count(*), count(*) FILTER (WHERE NOT ask.is_blind),
+    count(*) FILTER (WHERE NOT ask.is_blind AND truth.answer = ask.predicted_answer),
+    count(truth.answer) FILTER (WHERE ask.is_blind),
+    count(*) FILTER (WHERE ask.is_blind AND truth.answer = ask.predicted_answer)
+FROM (
+    SELECT asked.id, asked.item_id, asked.is_blind, asked.predicted_answer FROM labeling_ask asked
+        JOIN labeling_questionversion question ON question.id = asked.question_version_id
+    WHERE asked.project_id = %(project)s AND asked.state = %(answered)s AND question.kind = %(kind)s
+        AND asked.predicted_answer IS NOT NULL
+    ORDER BY asked.id DESC LIMIT %(most)s
+) ask
+JOIN labeling_item item ON item.id = ask.item_id
+LEFT JOIN LATERAL (
+    SELECT said.answer FROM labeling_correction said
+    WHERE said.ask_id = ask.id AND said.superseded_at IS NULL AND starts_with(said.client_id, %(answers)s)
+    ORDER BY said.id DESC LIMIT 1
+) truth ON true
+GROUP BY item.segments"""
 
 
 def of_respondents(project: Project) -> Measured:
@@ -129,27 +185,18 @@ def of_respondents(project: Project) -> Measured:
 
     Blind respondents are only asked what it is. At most MOST_ROWS answered asks.
     """
-    asks = (
-        Ask.objects.filter(
-            project=project,
-            state=Ask.State.ANSWERED,
-            question_version__kind=QuestionVersion.Kind.CORRECTION,
-            predicted_answer__isnull=False,
-        )
-        .order_by("-pk")
-        .values_list("pk", "is_blind", "predicted_answer", "item__segments")[:MOST_ROWS]
-    )
-    found = list(asks)
-    corrections = Correction.objects.filter(
-        ask__in=[pk for pk, *_ in found], superseded_at__isnull=True, client_id__startswith=Said.ANSWERS
-    )
-    truth = dict(corrections.values_list("ask_id", "answer"))
-    compared = [
-        _Compared(None, segments, was_shown=not blind, agrees=truth.get(pk) == predicted)
-        for pk, blind, predicted, segments in found
-        if pk in truth or not blind
-    ]
-    return _measured(compared, is_sampled=len(found) == MOST_ROWS)
+    values: dict[str, int | str] = {
+        "project": project.pk,
+        "answered": Ask.State.ANSWERED.value,
+        "kind": QuestionVersion.Kind.CORRECTION.value,
+        "answers": Said.ANSWERS,
+        "most": MOST_ROWS,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_ASKS, values)
+        rows = cursor.fetchall()
+    groups = [_Group(None, json.loads(segments), Tally(*tally)) for segments, _, *tally in rows]
+    return _measured(groups, is_sampled=sum(count for _, count, *_ in rows) == MOST_ROWS)
 
 
 def anchored_weight(project: Project) -> float:
@@ -165,14 +212,14 @@ def anchored_weight(project: Project) -> float:
 # -- inside ------------------------------------------------------------------------------------------------------
 
 
-def _measured(compared: Sequence[_Compared], *, is_sampled: bool) -> Measured:
+def _measured(groups: Sequence[_Group], *, is_sampled: bool) -> Measured:
     measured = Measured(is_sampled=is_sampled)
     segments: dict[str, Tally] = defaultdict(Tally)
-    for each in compared:
-        measured.overall.count(was_shown=each.was_shown, agrees=each.agrees)
-        if isinstance(each.segments, dict):
-            for name, value in each.segments.items():
-                segments[f"{name}: {value}"].count(was_shown=each.was_shown, agrees=each.agrees)
+    for group in groups:
+        measured.overall.add(group.tally)
+        if isinstance(group.segments, dict):
+            for name, value in group.segments.items():
+                segments[f"{name}: {value}"].add(group.tally)
     measured.by_segment = _largest(segments.items())[:MOST_SEGMENTS]
     return measured
 

@@ -22,7 +22,8 @@ def read(statement: str, values: Mapping[str, object], columns: Columns) -> NDAr
     with (
         connection.cursor() as cursor,
         connection.wrap_database_errors,
-        cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT binary)", values) as copy,
+        # COPY takes no parameters of its own; and a cursor that keeps its statements takes none for COPY.
+        cursor.copy(cursor.mogrify(f"COPY ({statement}) TO STDOUT (FORMAT binary)", values)) as copy,
     ):
         content = b"".join(copy)
     record = _record(tuple(columns.items()))

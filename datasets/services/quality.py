@@ -11,25 +11,28 @@ import numpy as np
 from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import Count, Q
-from django.db.models.fields.json import KeyTextTransform
 from numpy.typing import NDArray
 
 from datasets.agreement.fleiss import fleiss_kappa, fleiss_kappa_by_class
-from datasets.agreement.interval import Agreement, bootstrap
+from datasets.agreement.interval import Agreement, bootstrap, distinct
 from datasets.agreement.krippendorff import krippendorff_alpha
 from datasets.agreement.pairs import pair_agreement
 from datasets.agreement.percent import percent_agreement
 from datasets.consensus.ratings import Ratings
 from datasets.consensus.reliability_curve import ReliabilityCurve, reliability_curve
 from datasets.estimation.wilson import Estimate, proportion_interval
-from datasets.models import AcceptedLabel, BeliefRun, GoldItem, ReviewDecision, SourceStanding
+from datasets.models import AcceptedLabel, BeliefRun, ReviewDecision, SourceStanding
+from datasets.services.binary_rows import Columns, read
 from labeling import selectors
-from labeling.models import Annotation, Feedback, Project
+from labeling.models import Feedback, Project
 from labeling.schema import Rating, SingleChoice
 
 MOST_ROWS: Final = 50_000
-"""So many answers, decisions or signals, the newest, are looked at for a figure."""
-MOST_BOOTSTRAPPED: Final = 10_000
+"""So many answers or decisions, the newest, are looked at for a figure."""
+MOST_SIGNALS: Final = 100_000
+"""Among so many, the newest, those are counted whose truth is known: it is told later than they come."""
+MOST_CELLS: Final = 100_000
+"""Different items times classes that an interval rests on."""
 MOST_CLASSES: Final = 50
 """With more classes in use there are no intervals, which would take long."""
 MOST_PAIRS: Final = 20
@@ -106,37 +109,39 @@ class StepCount:
 # -- agreement ---------------------------------------------------------------------------------------------------
 
 
+# Classes that the schema does not have are -1.
+_ANSWERS: Final = """
+    SELECT said.id, said.item_id, said.annotator_id::bigint, COALESCE(class.place, 0) - 1
+    FROM (
+        SELECT answer.id, answer.item_id, answer.annotator_id, answer.answer FROM labeling_annotation answer
+            JOIN labeling_annotationtask task ON task.id = answer.task_id
+        WHERE task.project_id = %(project)s AND answer.withdrawn_at IS NULL ORDER BY answer.id DESC LIMIT %(most)s
+    ) said
+    LEFT JOIN unnest(%(classes)s::text[]) WITH ORDINALITY AS class (key, place) ON class.key = said.answer->>%(name)s"""
+_ANSWER_COLUMNS: Final[Columns] = {"id": ">i8", "item": ">i8", "annotator": ">i8", "answer": ">i8"}
+
+
 def agreement(project: Project) -> AgreementReport | None:
     """Agreement of the newest answers, for single choices and ratings; None for other kinds, where it is not a table."""
     schema = selectors.parsed_schema(project)
     if not isinstance(schema, SingleChoice | Rating):
         return None
     is_ordinal = isinstance(schema, Rating)
-    key = "rating" if is_ordinal else "choice"
-    rows = Annotation.objects.filter(item__project=project, withdrawn_at__isnull=True).order_by("-pk")
-    said = list(rows.values_list("item_id", "annotator_id", KeyTextTransform(key, "answer"))[:MOST_ROWS])
     keys = list(schema.class_keys)
     titles = {each.key: each.label for each in schema.label_classes}
-    place = {each: position for position, each in enumerate(keys)}
-    newest: dict[tuple[int, int], int] = {}
-    for item_id, annotator_id, answer in said:
-        if answer in place:
-            newest.setdefault((item_id, annotator_id), place[answer])
-    by_item: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for (item_id, annotator_id), answer in newest.items():
-        by_item[item_id].append((annotator_id, answer))
-    shared = {item_id: answers for item_id, answers in by_item.items() if len(answers) >= 2}
+    values = {"project": project.pk, "most": MOST_ROWS, "classes": keys, "name": "rating" if is_ordinal else "choice"}
+    said = read(_ANSWERS, values, _ANSWER_COLUMNS)
     is_sampled = len(said) == MOST_ROWS
-    if not shared:
-        return AgreementReport(0, len(newest), is_sampled, is_ordinal=is_ordinal)
-    ratings, people = _ratings(shared, len(keys))
+    ratings, people, answers = _ratings(said, len(keys))
+    if not ratings.n_items:
+        return AgreementReport(0, answers, is_sampled, is_ordinal=is_ordinal)
     counts = np.zeros((ratings.n_items, ratings.n_classes))
     np.add.at(counts, (ratings.item, ratings.answer), 1.0)
     used = np.flatnonzero(counts.sum(axis=0))
     percent, alpha = _with_intervals(counts[:, used], "ordinal" if is_ordinal else "nominal")
     kappas = fleiss_kappa_by_class(counts[:, used]) if len(used) <= MOST_CLASSES else np.full(len(used), np.nan)
     return AgreementReport(
-        items=len(shared),
+        items=ratings.n_items,
         answers=len(ratings.item),
         is_sampled=is_sampled,
         percent=percent,
@@ -151,16 +156,21 @@ def agreement(project: Project) -> AgreementReport | None:
     )
 
 
-def _ratings(shared: dict[int, list[tuple[int, int]]], n_classes: int) -> tuple[Ratings, list[int]]:
-    people = sorted({annotator_id for answers in shared.values() for annotator_id, _ in answers})
-    source = {annotator_id: position for position, annotator_id in enumerate(people)}
-    rows = [
-        (item, source[annotator_id], answer)
-        for item, answers in enumerate(shared.values())
-        for annotator_id, answer in answers
-    ]
-    columns = np.array(rows, dtype=np.int64).T
-    return Ratings(columns[0], columns[1], columns[2], len(shared), len(people), n_classes), people
+def _ratings(said: NDArray[np.void], n_classes: int) -> tuple[Ratings, list[int], int]:
+    """The newest answer of each annotator about each item that two or more answered, the annotators, and all newest answers."""
+    known = said[said["answer"] >= 0]
+    known = known[np.argsort(-known["id"].astype(np.int64))]
+    _, item = np.unique(known["item"].astype(np.int64), return_inverse=True)
+    people, source = np.unique(known["annotator"].astype(np.int64), return_inverse=True)
+    # Of equal values `unique` gives the first, which is the newest.
+    _, newest = np.unique(item * len(people) + source, return_index=True)
+    is_shared = np.bincount(item[newest], minlength=1)[item[newest]] >= 2
+    shared = newest[is_shared]
+    items, item_place = np.unique(item[shared], return_inverse=True)
+    sources, source_place = np.unique(source[shared], return_inverse=True)
+    answer = known["answer"].astype(np.int64)[shared]
+    ratings = Ratings(item_place, source_place, answer, len(items), len(sources), n_classes)
+    return ratings, people[sources].tolist(), len(newest)
 
 
 def _with_intervals(counts: NDArray[np.float64], level: str) -> tuple[Agreement, Agreement]:
@@ -171,25 +181,50 @@ def _with_intervals(counts: NDArray[np.float64], level: str) -> tuple[Agreement,
         return krippendorff_alpha(of, weight, level="ordinal" if level == "ordinal" else "nominal")
 
     resamples = _RESAMPLES if counts.shape[1] <= MOST_CLASSES else 0
+    rows, times = distinct(counts)
+    some: tuple[NDArray[np.float64], NDArray[np.float64] | None] = (rows, times)
+    if rows.size > MOST_CELLS:
+        some = rng.permutation(counts)[: MOST_CELLS // counts.shape[1]], None
     found = []
     for measure in (percent_agreement, alpha):
-        some = counts if len(counts) <= MOST_BOOTSTRAPPED else rng.permutation(counts)[:MOST_BOOTSTRAPPED]
-        interval = bootstrap(measure, some, rng=rng, resamples=resamples)
-        found.append(Agreement(measure(counts, None), interval.low, interval.high, len(counts)))
+        interval = bootstrap(measure, *some, rng=rng, resamples=resamples)
+        found.append(Agreement(measure(rows, times), interval.low, interval.high, len(counts)))
     return found[0], found[1]
 
 
 def _pairs(ratings: Ratings, people: list[int], *, is_ordinal: bool) -> list[PairLine]:
     names = {user.pk: str(user) for user in User.objects.filter(pk__in=people)}
-    found = pair_agreement(ratings, weighting="quadratic" if is_ordinal else "none")
-    largest = sorted(found, key=lambda pair: -pair.n)[:MOST_PAIRS]
+    found = pair_agreement(ratings, most=MOST_PAIRS, weighting="quadratic" if is_ordinal else "none")
     return [
         PairLine(names[people[pair.first]], names[people[pair.second]], pair.n, pair.percent, _defined(pair.kappa))
-        for pair in sorted(largest, key=lambda pair: (pair.percent, -pair.n))
+        for pair in sorted(found, key=lambda pair: (pair.percent, -pair.n))
     ]
 
 
 # -- beliefs against what turned out ------------------------------------------------------------------------------
+
+
+# Gold that a reviewer's decision made is that decision.
+_TRUTHS: Final = """
+WITH decision AS (
+    SELECT decided.id, decided.item_id, decided.decided_at AS at, decided.answer FROM datasets_reviewdecision decided
+        JOIN datasets_reviewcase about ON about.id = decided.case_id
+    WHERE about.project_id = %(project)s AND decided.action = ANY(%(deciding)s)
+), truth AS MATERIALIZED (
+    SELECT item_id, at, answer FROM (
+        SELECT item_id, at, answer, 0 AS place, id FROM decision
+        UNION ALL
+        SELECT gold.item_id, gold.created_at, gold.answer, 1, gold.id FROM datasets_golditem gold
+        WHERE gold.project_id = %(project)s AND gold.item_id NOT IN (SELECT item_id FROM decision)
+    ) told ORDER BY place, id DESC LIMIT %(most)s
+)
+SELECT COALESCE(stood.probability, 'NaN')::double precision, COALESCE(stood.answer = truth.answer, false)
+FROM truth LEFT JOIN LATERAL (
+    SELECT label.probability, label.answer FROM datasets_acceptedlabel label
+    WHERE label.item_id = truth.item_id AND label.method <> %(reviewed)s AND label.accepted_at < truth.at
+        AND (label.superseded_at IS NULL OR label.superseded_at >= truth.at)
+    ORDER BY label.id DESC LIMIT 1
+) stood ON true"""
 
 
 def calibration(project: Project) -> CalibrationReport | None:
@@ -198,44 +233,39 @@ def calibration(project: Project) -> CalibrationReport | None:
     Of each item the label that stood just before the truth was told. What is reviewed is mostly what was in doubt, so this
     is harder than all labels together.
     """
-    decisions = ReviewDecision.objects.filter(item__project=project, action__in=["decide", "gold"]).order_by("-pk")
-    truths = list(decisions.values_list("item_id", "decided_at", "answer")[:MOST_ROWS])
-    gold = GoldItem.objects.filter(project=project).exclude(item__in=decisions.values("item")).order_by("-pk")
-    truths += list(gold.values_list("item_id", "created_at", "answer")[: MOST_ROWS - len(truths)])
-    labels: dict[int, list[AcceptedLabel]] = defaultdict(list)
-    rows = AcceptedLabel.objects.filter(item__in=[item_id for item_id, *_ in truths])
-    for label in rows.exclude(method=AcceptedLabel.Method.REVIEWED).order_by("pk"):
-        labels[label.item_id].append(label)
-    stated, right = [], []
-    for item_id, at, answer in truths:
-        stood = [
-            label
-            for label in labels[item_id]
-            if label.accepted_at < at and (label.superseded_at is None or label.superseded_at >= at)
-        ]
-        if stood:
-            stated.append(stood[-1].probability)
-            right.append(stood[-1].answer == answer)
-    if not stated:
+    values = {
+        "project": project.pk,
+        "most": MOST_ROWS,
+        "deciding": [ReviewDecision.Action.DECIDE.value, ReviewDecision.Action.GOLD.value],
+        "reviewed": AcceptedLabel.Method.REVIEWED.value,
+    }
+    truths = read(_TRUTHS, values, {"stated": ">f8", "is_right": "?"})
+    stood = truths[~np.isnan(truths["stated"])]
+    if not len(stood):
         return None
-    curve = reliability_curve(np.array(stated), np.array(right))
-    return CalibrationReport(curve, len(stated), is_sampled=len(truths) >= MOST_ROWS)
+    curve = reliability_curve(stood["stated"].astype(np.float64), stood["is_right"])
+    return CalibrationReport(curve, len(stood), is_sampled=len(truths) >= MOST_ROWS)
 
 
 # -- what signals are worth ----------------------------------------------------------------------------------------
 
-# Labels that rest on feedback are left out: a click would bear witness of itself.
+# Labels that rest on feedback are left out: a click would bear witness of itself. With "< 1" the planner expects some of the
+# labels, with "= 0" one in two hundred.
 _SIGNALS: Final = """
-SELECT said.kind, said.score, said.prediction_id, prediction.predicted_class = label.label
-FROM labeling_feedback said
+WITH said AS MATERIALIZED (
+    SELECT kind, score, prediction_id, item_id FROM labeling_feedback
+    WHERE project_id = %(project)s AND superseded_at IS NULL AND epsilon IS NULL AND item_id IS NOT NULL
+        AND kind = ANY(%(kinds)s)
+    ORDER BY received_at DESC LIMIT %(most)s
+)
+SELECT said.kind, said.score, said.prediction_id, prediction.predicted_class = label.label,
+    (SELECT count(*) FROM said) = %(most)s
+FROM said
     JOIN labeling_prediction prediction ON prediction.id = said.prediction_id
     JOIN datasets_acceptedlabel label ON label.item_id = said.item_id AND label.superseded_at IS NULL
-WHERE said.project_id = %(project)s AND said.superseded_at IS NULL AND said.epsilon IS NULL AND said.item_id IS NOT NULL
-    AND label.label <> '' AND prediction.predicted_class <> ''
+WHERE label.label <> '' AND prediction.predicted_class <> ''
     AND COALESCE(jsonb_array_length(CASE jsonb_typeof(label.other_evidence -> 'feedback')
-        WHEN 'array' THEN label.other_evidence -> 'feedback' END), 0) = 0
-    AND said.kind = ANY(%(kinds)s)
-ORDER BY said.id DESC LIMIT %(most)s"""
+        WHEN 'array' THEN label.other_evidence -> 'feedback' END), 0) < 1"""
 
 _KINDS: Final = Feedback.Kind
 _MEASURES: Final = (_KINDS.DWELL, _KINDS.EDIT, _KINDS.RATING)
@@ -247,29 +277,33 @@ def signals(project: Project) -> SignalReport | None:
     with connection.cursor() as cursor:
         cursor.execute(
             _SIGNALS,
-            {"project": project.pk, "most": MOST_ROWS, "kinds": [*_MEASURES, *_EVENTS, _KINDS.THUMB]},
+            {
+                "project": project.pk,
+                "most": MOST_SIGNALS,
+                "kinds": [*_MEASURES, *_EVENTS, _KINDS.THUMB],
+            },
         )
         rows = cursor.fetchall()
     if not rows:
         return None
     right: dict[str, list[bool]] = defaultdict(list)
     measured: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-    for kind, score, _, is_right in rows:
+    for kind, score, _, is_right, _ in rows:
         if kind == _KINDS.THUMB and score is not None:
             right["Thumb up" if score >= 0.5 else "Thumb down"].append(is_right)
         elif kind in _MEASURES and score is not None:
             measured[_KINDS(kind).label].append((score, is_right))
         elif kind in _EVENTS:
             right[_KINDS(kind).label].append(is_right)
-    predictions = {prediction_id: is_right for _, _, prediction_id, is_right in rows}
+    predictions = {prediction_id: is_right for _, _, prediction_id, is_right, _ in rows}
     return SignalReport(
         base=proportion_interval(sum(predictions.values()), len(predictions)),
         signals=[
             Signal(name, proportion_interval(sum(found), len(found)))
-            for name, found in sorted(right.items(), key=lambda each: -len(each[1]))
+            for name, found in sorted(right.items(), key=lambda each: (-len(each[1]), each[0]))
         ],
         curves=[(name, _groups(found)) for name, found in sorted(measured.items())],
-        is_sampled=len(rows) == MOST_ROWS,
+        is_sampled=rows[0][-1],
     )
 
 

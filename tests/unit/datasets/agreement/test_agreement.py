@@ -11,7 +11,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from datasets.agreement.cohen import Weighting, cohen_kappa
 from datasets.agreement.fleiss import fleiss_kappa, fleiss_kappa_by_class
-from datasets.agreement.interval import bootstrap
+from datasets.agreement.interval import bootstrap, distinct
 from datasets.agreement.krippendorff import krippendorff_alpha, krippendorff_alpha_by_class
 from datasets.agreement.pairs import pair_agreement
 from datasets.agreement.percent import percent_agreement
@@ -111,6 +111,20 @@ def test_bootstrap_covers_the_truth_about_as_often_as_it_says() -> None:
         covered += found.low <= 0.68 <= found.high
     # 95 expected; three standard errors of a count of 100 below the slightly low coverage of the percentile method.
     assert covered >= 85
+
+
+def test_distinct_rows_give_the_measure_and_the_interval_of_all_items() -> None:
+    counts = np.random.default_rng(0).multinomial(3, [0.6, 0.3, 0.1], size=400).astype(np.float64)
+    whole = bootstrap(krippendorff_alpha, counts, rng=np.random.default_rng(1), resamples=2_000)
+    short = bootstrap(krippendorff_alpha, *distinct(counts), rng=np.random.default_rng(2), resamples=2_000)
+    assert (short.value, short.n) == (pytest.approx(whole.value), 400)
+    assert (short.low, short.high) == (pytest.approx(whole.low, abs=5e-3), pytest.approx(whole.high, abs=5e-3))
+
+
+def test_the_pairs_that_share_most_are_chosen() -> None:
+    item, source = np.array([(i, s) for s, many in enumerate((30, 20, 10)) for i in range(many)]).T
+    ratings = ratings_of(evidence(item, source, item % 2, n_items=30, n_sources=3, n_classes=2))
+    assert [(pair.first, pair.second, pair.n) for pair in pair_agreement(ratings, most=1)] == [(0, 1, 20)]
 
 
 def test_pairs_count_only_items_both_answered() -> None:
