@@ -33,7 +33,7 @@ class GoldRowSerializer(serializers.Serializer[None]):
 
 class GoldRowsSerializer(serializers.Serializer[None]):
     rows = serializers.ListField(
-        child=serializers.JSONField(), min_length=1, max_length=MOST_ROWS,
+        child=serializers.JSONField(allow_null=True), min_length=1, max_length=MOST_ROWS,
         help_text="Each with key, answer and, if wanted, explanation; each succeeds or fails on its own.",
     )  # fmt: skip
 

@@ -246,6 +246,19 @@ def test_a_manager_sends_somebody_to_training_and_sees_how_far_they_are(
     assert "Train<" in text(page, members)
 
 
+@pytest.mark.parametrize(
+    ("stage", "said", "is_invited"), [("training", "You are in training", True), ("blocked", "You are blocked", False)]
+)
+def test_the_front_page_says_that_one_is_in_training_or_blocked(
+    client: Client, project: Project, annotator: User, stage: str, said: str, is_invited: bool
+) -> None:
+    Membership.objects.filter(user=annotator).update(stage=stage)
+    client.force_login(annotator)
+    shown = text(client, "/projects/pets/")
+    assert said in shown
+    assert ("Start labeling" in shown) is is_invited
+
+
 # -- known answers -----------------------------------------------------------------------------------------------
 
 
@@ -266,6 +279,7 @@ def test_known_answers_are_named_used_and_taken_back_on_their_page(
     assert GoldItem.objects.count() == 2
     page.post(GOLD, {"action": "remove", "gold": str(made.pk)})
     page.post(GOLD, {"action": "remove", "gold": "nonsense"})
+    assert page.post(GOLD, {"action": "of_label", "key": "crowd\0"}).status_code == 302
     assert GoldItem.objects.count() == 1
 
 
