@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
 from datasets.errors import GoldNotFound
 from datasets.models import GoldItem
@@ -155,7 +156,12 @@ def _results(rows: list[Any], view: GoldList) -> list[dict[str, Any]]:
         if form.is_valid():
             good.append((index, GoldRow(**form.validated_data)))
         else:
-            message = "; ".join(f"{name}: {' '.join(map(str, errors))}" for name, errors in form.errors.items())
+            message = "; ".join(
+                " ".join(map(str, errors))
+                if name == api_settings.NON_FIELD_ERRORS_KEY
+                else f"{name}: {' '.join(map(str, errors))}"
+                for name, errors in form.errors.items()
+            )
             results.append({
                 "index": index, "key": key if isinstance(key, str) else None, "status": "failed", "code": "invalid_row",
                 "message": message[:300],

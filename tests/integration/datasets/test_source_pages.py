@@ -79,6 +79,17 @@ def test_a_source_is_shown_with_what_others_said_and_its_trail(page: Client, cro
     assert text(page, f"{QUARANTINE}0/", 404)
 
 
+def test_answers_that_others_gave_one_to_come_before_newer_ones_beside_nothing(
+    project: Project, crowded: list[User]
+) -> None:
+    alone = crowd.items(project, 20, prefix="alone")
+    crowd.answer(project, crowded[6:], [[0] * 20], alone, now=NOW + dt.timedelta(days=1))
+    said = source_figures.last_answers(SourceStanding.objects.get(annotator=crowded[6]), limit=100)
+    assert [bool(each.others) for each in said] == [True] * 90 + [False] * 10
+    assert said[0].at > said[89].at
+    assert all(each.item_key.startswith("alone") for each in said[90:])
+
+
 def test_a_decision_on_the_page_is_stored_and_a_late_one_is_told_so(
     page: Client, crowded: list[User], reviewer: User
 ) -> None:
