@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from django.db import connection
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from datasets.estimation.wilson import Estimate, proportion_interval
 from datasets.models import AcceptedLabel, SourceDecision, SourceExamination, SourceStanding
@@ -14,6 +14,8 @@ from labeling.models import Annotation, Correction, Feedback, Project
 from labeling.schema import JSONValue
 
 LAST_ANSWERS: Final = 12
+LOOKED_THROUGH: Final = 500
+"""Of an annotator's answers, the newest: among them are found those that say most beside others'."""
 LOOKED_AT: Final = 50_000
 """So many answers and opinions, the latest, are counted for the rates by segment."""
 MOST_GROUPS: Final = 40
@@ -124,7 +126,10 @@ def flag_rates(project: Project) -> list[FlagRate]:
 
 
 def last_answers(standing: SourceStanding, *, limit: int = LAST_ANSWERS) -> list[SaidBeside]:
-    """What the source said last, beside the labels and others' answers; three or four queries."""
+    """What the source said last, beside the labels and others' answers; three or four queries.
+
+    Of an annotator's newest LOOKED_THROUGH answers those about items that others answered come first.
+    """
     said = _annotations(standing, limit) if standing.annotator_id is not None else _opinions(standing, limit)
     labels = dict(
         AcceptedLabel.objects.filter(item__in=[each.item_id for each in said], superseded_at__isnull=True).values_list(
@@ -139,9 +144,14 @@ def last_answers(standing: SourceStanding, *, limit: int = LAST_ANSWERS) -> list
 
 
 def _annotations(standing: SourceStanding, limit: int) -> list[SaidBeside]:
-    rows = Annotation.objects.filter(
+    last = Annotation.objects.filter(
         annotator=standing.annotator_id, task__project=standing.project_id, withdrawn_at__isnull=True
     ).order_by("-created_at", "-pk")
+    others = Annotation.objects.filter(item=OuterRef("item"), withdrawn_at__isnull=True)
+    others = others.exclude(annotator=standing.annotator_id)
+    # Beside nothing an answer says little: of the newest, those come first that somebody else gave one to, too.
+    rows = Annotation.objects.filter(pk__in=last.values("pk")[:LOOKED_THROUGH])
+    rows = rows.annotate(is_shared=Exists(others)).order_by("-is_shared", "-created_at", "-pk")
     fields = ("item_id", "item__key", "answer", "duration_ms", "created_at")
     return [
         SaidBeside(item_id, key, answer, "annotation", taken, at)

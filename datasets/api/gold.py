@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
 from datasets.errors import GoldNotFound
 from datasets.models import GoldItem
@@ -33,7 +34,7 @@ class GoldRowSerializer(serializers.Serializer[None]):
 
 class GoldRowsSerializer(serializers.Serializer[None]):
     rows = serializers.ListField(
-        child=serializers.JSONField(), min_length=1, max_length=MOST_ROWS,
+        child=serializers.JSONField(allow_null=True), min_length=1, max_length=MOST_ROWS,
         help_text="Each with key, answer and, if wanted, explanation; each succeeds or fails on its own.",
     )  # fmt: skip
 
@@ -155,7 +156,12 @@ def _results(rows: list[Any], view: GoldList) -> list[dict[str, Any]]:
         if form.is_valid():
             good.append((index, GoldRow(**form.validated_data)))
         else:
-            message = "; ".join(f"{name}: {' '.join(map(str, errors))}" for name, errors in form.errors.items())
+            message = "; ".join(
+                " ".join(map(str, errors))
+                if name == api_settings.NON_FIELD_ERRORS_KEY
+                else f"{name}: {' '.join(map(str, errors))}"
+                for name, errors in form.errors.items()
+            )
             results.append({
                 "index": index, "key": key if isinstance(key, str) else None, "status": "failed", "code": "invalid_row",
                 "message": message[:300],

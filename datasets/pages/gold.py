@@ -146,7 +146,8 @@ def _act(request: HttpRequest, caller: Caller, action: str) -> HttpResponse:
 
 
 def _item(caller: Caller, key: str) -> Item:
-    item = Item.objects.filter(project=caller.project, key=key).first()
+    # PostgreSQL refuses to look for NUL.
+    item = None if "\0" in key else Item.objects.filter(project=caller.project, key=key).first()
     if item is None:
         raise NotFound("This project has no item with that key.", code="item_not_found", fields={"key": "unknown"})
     return item

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from datasets import selectors
 from datasets.consensus.acceptance import Action
-from datasets.models import ItemBelief, PendingEvidence, PendingItem, ReviewCase
+from datasets.models import AcceptancePolicy, ItemBelief, PendingEvidence, PendingItem, ReviewCase
 from datasets.services import (
     acceptance_policies,
     belief_labels,
@@ -83,6 +83,8 @@ def accept_pending(project_id: int, *, now: dt.datetime) -> int:
         is_done = events.are_all
     if setting is not None:
         overlap.keep_up(project, now=now)
+    elif AcceptancePolicy.objects.filter(project=project).exists():
+        overlap.wind_up(project, now=now)  # it may have gone by the label model before
     return changed
 
 

@@ -16,6 +16,7 @@ from labeling.schema import SingleChoice
 from labeling.services.queue_management import MOST_ANSWERS
 
 MOST_EVIDENCE: Final = 100
+_MORE_THAN_ASKED: Final = "must not be above the answers after which a reviewer looks (most_answers): more would be needed than are ever asked for"
 _Method = AcceptancePolicy.Method
 
 
@@ -116,14 +117,17 @@ def _problems(policy: AcceptancePolicyChanges, classes: set[str]) -> dict[str, s
         problems["thresholds_by_class"] = f"names no class of the label schema: {', '.join(unknown)[:200]}"
     elif not all(0.0 < each <= 1.0 for each in policy["thresholds_by_class"].values()):
         problems["thresholds_by_class"] = "each must lie above 0 and be at most 1"
-    if not 1 <= policy["least_evidence"] <= MOST_EVIDENCE:
-        problems["least_evidence"] = f"must lie between 1 and {MOST_EVIDENCE}"
     if not 1 <= policy["most_answers"] <= MOST_ANSWERS:
         problems["most_answers"] = f"must lie between 1 and {MOST_ANSWERS}"
+    if not 1 <= policy["least_evidence"] <= MOST_EVIDENCE:
+        problems["least_evidence"] = f"must lie between 1 and {MOST_EVIDENCE}"
+    elif not (policy["uses_thumbs"] or policy["uses_implicit"]) and policy["least_evidence"] > policy["most_answers"]:
+        # Thumbs and clicks are sources that nobody is asked for as an answer: with them there may be more.
+        problems["least_evidence"] = _MORE_THAN_ASKED
     if policy["least_annotations"] < 0:
         problems["least_annotations"] = "must not be below 0"
     elif "most_answers" not in problems and policy["least_annotations"] > policy["most_answers"]:
-        problems["least_annotations"] = "must not be above most_answers: more would be needed than are ever asked for"
+        problems["least_annotations"] = _MORE_THAN_ASKED
     if not 0.0 < policy["review_accuracy"] < 1.0 or not math.isfinite(policy["review_accuracy"]):
         problems["review_accuracy"] = "must lie between 0 and 1"
     elif classes and policy["review_accuracy"] <= 1.0 / len(classes):

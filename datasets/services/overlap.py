@@ -57,16 +57,29 @@ def keep_up(project: Project, *, now: dt.datetime) -> Kept:
     Never one that somebody is at, nor one that a person pinned, assigned or dated, nor a test of annotators. Then, for items to be asked
     about, the most valuable first, a task for one more answer each, as long as fewer than MOST_OPEN are open.
     """
-    return Kept(ended=_end(project, now), withdrawn=_withdraw(project, now), opened=_open(project, now))
+    return Kept(
+        ended=_end(project, now), withdrawn=_withdraw(project, _settled(project, now), now), opened=_open(project, now)
+    )
+
+
+def wind_up(project: Project, *, now: dt.datetime) -> int:
+    """Withdraw what was opened here and nobody has answered, for a project that goes by votes; returns how many.
+
+    By votes the newest task decides: one more answer, wanted beside those there are, would overrule them alone.
+    """
+    return _withdraw(project, _idle(project, now), now)
 
 
 def _settled(project: Project, now: dt.datetime) -> QuerySet[AnnotationTask]:
+    return _idle(project, now).filter(item__belief__action=ItemBelief.Action.ACCEPT)
+
+
+def _idle(project: Project, now: dt.datetime) -> QuerySet[AnnotationTask]:
     return (
         AnnotationTask.objects.filter(
             Q(leased_to__isnull=True) | Q(lease_expires_at__lte=now),
             project=project,
             state=_State.OPEN,
-            item__belief__action=ItemBelief.Action.ACCEPT,
             is_pinned=False,
             due_at__isnull=True,
             assigned_to__isnull=True,
@@ -86,9 +99,9 @@ def _end(project: Project, now: dt.datetime) -> int:
     return ended
 
 
-def _withdraw(project: Project, now: dt.datetime) -> int:
+def _withdraw(project: Project, tasks: QuerySet[AnnotationTask], now: dt.datetime) -> int:
     with transaction.atomic():
-        ids = _locked(_settled(project, now).filter(_opened_here(), answers_count=0))
+        ids = _locked(tasks.filter(_opened_here(), answers_count=0))
         if not ids:
             return 0
         withdrawn = queue_management.withdraw(project, ids, by=None, now=now).changed

@@ -87,7 +87,7 @@ def test_a_class_has_to_be_chosen_and_a_reason_given_first(reviewer_page: Page, 
     reviewer_page.keyboard.press("Enter")
     expect(reviewer_page.locator("#said")).to_have_text("Choose a class first.")
     reviewer_page.keyboard.press("a")
-    expect(reviewer_page.locator("#said")).to_have_text("Say why, in a comment first.")
+    expect(reviewer_page.locator("#said")).to_have_text("Say why, in a comment first; then Alt+A.")
     expect(reviewer_page.get_by_label("Comment")).to_be_focused()
     assert trail(item) == []
 

@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from datasets.consensus import label_model
 from datasets.consensus.evidence import Evidence
-from datasets.consensus.parameters import is_statement
 from datasets.consensus.source_quality.agreement_test import agreement_test
 from datasets.consensus.source_quality.copying import copying
 from datasets.consensus.source_quality.gold_rate import GoldTest
-from datasets.consensus.source_quality.invariability import expected_answers, invariability
+from datasets.consensus.source_quality.invariability import answers_by_class, expected_answers, invariability
 from datasets.consensus.source_quality.pace import pace, too_fast_below
 from datasets.consensus.source_quality.reliability import gold_record
 from datasets.consensus.source_quality.repeats import repeats
@@ -74,7 +73,8 @@ def examine(
 
     Costs one fit and one pass of each detector a round.
     """
-    unseen = _seen_once(evidence, timing)
+    answers = answers_by_class(evidence)
+    unseen = _seen_once(evidence, answers, timing)
     findings = Findings(evidence.n_sources, dict(unseen))
     suggestions = suggest(findings)
     is_out = set_aside(suggestions)
@@ -91,7 +91,9 @@ def examine(
         against = test.answers[(agreement >= bar) & ~is_out].sum()
         if against > LARGEST_DISAGREEING_SHARE * test.answers.sum():
             agreement *= 0.99 * bar / agreement.max()
-        findings = Findings(evidence.n_sources, {**unseen, "agreement": agreement})
+        # Sameness must surprise beside all that was said and beside what is trusted: spam shifts what is to be expected of everybody.
+        sameness = np.minimum(unseen["invariability"], _sameness(trusted, answers))
+        findings = Findings(evidence.n_sources, {**unseen, "invariability": sameness, "agreement": agreement})
         suggestions = suggest(findings)
         # All or nothing: what a doubtful source is worth is in its matrix already, and counting it down again only flattens the posterior.
         by_source = (~set_aside(suggestions)).astype(np.float64)
@@ -106,19 +108,22 @@ def set_aside(suggestions: list[Suggestion]) -> NDArray[np.bool_]:
     return np.array([each.step >= Step.QUARANTINE for each in suggestions], dtype=bool)
 
 
-def _seen_once(evidence: Evidence, timing: Timing | None) -> dict[Family, NDArray[np.float64]]:
+def _sameness(trusted: Evidence, answers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Nats against each source for its `answers`, shape (n_sources, K), by what trusted others say of its items."""
+    return nats_of(invariability(answers, expected_answers(trusted)).p_value)
+
+
+def _seen_once(
+    evidence: Evidence, answers: NDArray[np.float64], timing: Timing | None
+) -> dict[Family, NDArray[np.float64]]:
     """What does not depend on the beliefs."""
     size = evidence.n_sources
-    said = is_statement(evidence.kind)
-    counts = np.bincount(
-        evidence.source[said] * evidence.n_classes + evidence.answer[said], minlength=size * evidence.n_classes
-    ).reshape(size, -1)
     together = copying(evidence).nats
     # A group that copies would pass for what most others say.
     is_independent = together < bar_nats(size, 1)
-    expected = expected_answers(evidence.reweighted(evidence.weight * is_independent[evidence.source]))
+    independent = evidence.reweighted(evidence.weight * is_independent[evidence.source])
     found: dict[Family, NDArray[np.float64]] = {
-        "invariability": nats_of(invariability(counts.astype(np.float64), expected).p_value),
+        "invariability": _sameness(independent, answers),
         "contradiction": nats_of(repeats(evidence).p_value),
         "collusion": together,
     }

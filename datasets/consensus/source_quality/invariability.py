@@ -16,6 +16,14 @@ from datasets.consensus.votes import vote_counts
 LEAST_ANSWERS: Final = 15
 
 
+def answers_by_class(evidence: Evidence) -> NDArray[np.float64]:
+    """Return how often each source named each class; shape (n_sources, K). Statements only, whatever they weigh."""
+    said = is_statement(evidence.kind)
+    place = evidence.source[said] * evidence.n_classes + evidence.answer[said]
+    counts = np.bincount(place, minlength=evidence.n_sources * evidence.n_classes)
+    return counts.reshape(evidence.n_sources, evidence.n_classes).astype(np.float64)
+
+
 def answer_entropy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the entropy of each source's answers in nats, over that of the commonest possible: log K. Shape (S, K) -> (S,).
 

@@ -70,8 +70,8 @@ def peer_record(evidence: Evidence, parameters: Parameters) -> tuple[NDArray[np.
 
         q_without(k) ~ q(k) / P(answer | k),      hits += sum of q_without over the classes the answer is compatible with
 
-    Randomised answers judge nobody: they are meant to lie. An item with a single piece of evidence judges its source by the class prior alone, which
-    says nothing of the source; such answers are left out.
+    Randomised answers judge nobody: they are meant to lie. An item about which nobody else's evidence counts would judge its source by the class
+    prior alone, which says nothing of the source; such answers are left out.
 
     Returns
     -------
@@ -84,8 +84,9 @@ def peer_record(evidence: Evidence, parameters: Parameters) -> tuple[NDArray[np.
     gold = evidence.rows(is_gold)
     belief[gold.item] = -1e9
     belief[gold.item, gold.answer] = 0.0
-    heard = np.bincount(evidence.item, minlength=evidence.n_items)
-    judged = ~is_gold & np.isnan(evidence.epsilon) & (heard[evidence.item] > 1)
+    counts = evidence.weight > 0
+    heard = np.bincount(evidence.item[counts], minlength=evidence.n_items)
+    judged = ~is_gold & np.isnan(evidence.epsilon) & (heard[evidence.item] > counts)
     rows = evidence.rows(judged)
     without = belief[rows.item] - rows.weight[:, None] * table[layout.row_of[judged]]
     without -= without.max(axis=1, keepdims=True, initial=-np.inf)

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.consensus.evidence import Evidence
-from datasets.consensus.parameters import is_statement
 from datasets.consensus.source_quality.agreement_test import LARGEST_KAPPA, AgreementTest, agreement_test
 from datasets.consensus.source_quality.copying import Copying, copying
 from datasets.consensus.source_quality.examination import Examination, Timing
-from datasets.consensus.source_quality.invariability import expected_answers
+from datasets.consensus.source_quality.invariability import answers_by_class, expected_answers
 from datasets.consensus.source_quality.pace import Pace, pace, too_fast_below
 from datasets.consensus.source_quality.reliability import gold_record
 from datasets.consensus.source_quality.repeats import Repeats, repeats
@@ -20,6 +19,8 @@ from datasets.consensus.source_quality.suggestion import Family
 from datasets.consensus.source_quality.velocity import WINDOW_SECONDS, Bursts, bursts
 
 _STRENGTHS: Final = ((20.0, "practically certain"), (10.0, "very strong"), (6.0, "strong"), (3.0, "noticeable"))
+LEAST_OPPOSING_KAPPA: Final = 0.05
+"""Kappa of who never agrees is -1 between two classes, about -0.1 among ten. Nearer to 0 it is no opposite."""
 
 
 def strength(nats: float) -> str:
@@ -73,7 +74,7 @@ class Wording:
     def _of_agreement(self, source: int) -> str:
         test = self._agreement
         typical = float(np.nanmedian(test.kappa))
-        if test.opposing[source] > test.guessing[source] and test.kappa[source] < 0:
+        if test.opposing[source] > test.guessing[source] and test.kappa[source] < -LEAST_OPPOSING_KAPPA:
             manner = "says the opposite of"
         elif test.kappa[source] < LARGEST_KAPPA:
             manner = "agrees no more than chance would with"
@@ -90,14 +91,11 @@ class Wording:
 
     @cached_property
     def _answers(self) -> NDArray[np.float64]:
-        said = self.evidence.rows(is_statement(self.evidence.kind))
-        size = self.evidence.n_sources * self.evidence.n_classes
-        counts = np.bincount(said.source * self.evidence.n_classes + said.answer, minlength=size)
-        return counts.reshape(self.evidence.n_sources, -1).astype(np.float64)
+        return answers_by_class(self.evidence)
 
     @cached_property
     def _expected(self) -> NDArray[np.float64]:
-        return expected_answers(self.evidence)
+        return expected_answers(self.evidence.reweighted(self.examination.weights))
 
     def _of_invariability(self, source: int) -> str:
         counts = self._answers[source]

@@ -545,3 +545,21 @@ def test_labels_follow_votes_again_after_the_switch_back(
     assert make.label(respondents_only) is None
     assert pool_state(respondents_only) == PoolEntry.State.AVAILABLE
     assert not ItemBelief.objects.exists()
+
+
+def test_what_was_to_be_asked_once_more_is_asked_no_more_after_the_switch_back(
+    project: Project, crowd: list[Item], people: list[User]
+) -> None:
+    doubtful, sent_back = fresh(project), fresh(project, "sent-back")
+    for item in (doubtful, sent_back):
+        make.answers(item, {people[0]: "cat", people[1]: "dog", people[2]: "dog"})
+    queue_management.requeue(project, [sent_back.pk], by=None, now=NOW)
+    make.policy(project, threshold=1.0)
+    accept.accept_pending(project.pk, now=NOW)
+    assert open_task(doubtful) is not None
+    make.policy(project, method="votes")
+    accept.accept_pending(project.pk, now=LATER)
+    assert open_task(doubtful) is None
+    assert pool_state(doubtful) == PoolEntry.State.ANSWERED
+    assert rows(doubtful)[-1] == ("dog", "majority", True)
+    assert open_task(sent_back) is not None

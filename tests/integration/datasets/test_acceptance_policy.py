@@ -51,6 +51,7 @@ def test_a_change_is_a_new_version_and_no_change_is_none(project: Project, owner
         ({"most_answers": 21}, "most_answers"),
         ({"least_annotations": -1}, "least_annotations"),
         ({"least_annotations": 6}, "least_annotations"),
+        ({"least_evidence": 6, "uses_thumbs": False}, "least_evidence"),
         ({"review_accuracy": 1.0}, "review_accuracy"),
         ({"review_accuracy": 0.3}, "review_accuracy"),
     ],
@@ -60,6 +61,10 @@ def test_what_makes_no_sense_is_refused_by_its_field(project: Project, changes: 
         acceptance_policies.new_version(project, by=None, **changes)  # type: ignore[arg-type]  # on purpose
     assert list(refused.value.fields) == [field]
     assert not AcceptancePolicy.objects.exists()
+
+
+def test_more_sources_than_answers_may_be_wanted_where_thumbs_count(project: Project) -> None:
+    assert acceptance_policies.new_version(project, by=None, least_evidence=6).least_evidence == 6
 
 
 def test_the_label_model_is_for_single_choice(owner: User) -> None:

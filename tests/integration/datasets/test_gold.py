@@ -131,15 +131,16 @@ def test_many_are_named_at_once_and_each_row_stands_for_itself(project: Project,
         {"key": "item-00001", "answer": {"choice": "fish"}},
         "no row",
         {"answer": {"choice": "dog"}},
+        None,
     ]
     answer = app_client.post(URL, {"rows": rows}, format="json")
     assert answer.status_code == 207
     body = answer.json()
-    assert (body["created"], body["updated"], body["failed"]) == (1, 0, 4)
+    assert (body["created"], body["updated"], body["failed"]) == (1, 0, 5)
     assert [each.get("code") for each in body["results"]] == [
-        None, "item_not_found", "unknown_class", "invalid_row", "invalid_row",
+        None, "item_not_found", "unknown_class", "invalid_row", "invalid_row", "invalid_row",
     ]  # fmt: skip
-    assert [each["index"] for each in body["results"]] == [0, 1, 2, 3, 4]
+    assert [each["index"] for each in body["results"]] == [0, 1, 2, 3, 4, 5]
     again = app_client.post(URL, {"rows": rows[:1]}, format="json")
     assert (again.status_code, again.json()["updated"]) == (200, 1)
     (listed,) = app_client.get(URL).json()["results"]

@@ -79,6 +79,17 @@ def test_a_source_is_shown_with_what_others_said_and_its_trail(page: Client, cro
     assert text(page, f"{QUARANTINE}0/", 404)
 
 
+def test_answers_that_others_gave_one_to_come_before_newer_ones_beside_nothing(
+    project: Project, crowded: list[User]
+) -> None:
+    alone = crowd.items(project, 20, prefix="alone")
+    crowd.answer(project, crowded[6:], [[0] * 20], alone, now=NOW + dt.timedelta(days=1))
+    said = source_figures.last_answers(SourceStanding.objects.get(annotator=crowded[6]), limit=100)
+    assert [bool(each.others) for each in said] == [True] * 90 + [False] * 10
+    assert said[0].at > said[89].at
+    assert all(each.item_key.startswith("alone") for each in said[90:])
+
+
 def test_a_decision_on_the_page_is_stored_and_a_late_one_is_told_so(
     page: Client, crowded: list[User], reviewer: User
 ) -> None:
@@ -246,6 +257,19 @@ def test_a_manager_sends_somebody_to_training_and_sees_how_far_they_are(
     assert "Train<" in text(page, members)
 
 
+@pytest.mark.parametrize(
+    ("stage", "said", "is_invited"), [("training", "You are in training", True), ("blocked", "You are blocked", False)]
+)
+def test_the_front_page_says_that_one_is_in_training_or_blocked(
+    client: Client, project: Project, annotator: User, stage: str, said: str, is_invited: bool
+) -> None:
+    Membership.objects.filter(user=annotator).update(stage=stage)
+    client.force_login(annotator)
+    shown = text(client, "/projects/pets/")
+    assert said in shown
+    assert ("Start labeling" in shown) is is_invited
+
+
 # -- known answers -----------------------------------------------------------------------------------------------
 
 
@@ -266,6 +290,7 @@ def test_known_answers_are_named_used_and_taken_back_on_their_page(
     assert GoldItem.objects.count() == 2
     page.post(GOLD, {"action": "remove", "gold": str(made.pk)})
     page.post(GOLD, {"action": "remove", "gold": "nonsense"})
+    assert page.post(GOLD, {"action": "of_label", "key": "crowd\0"}).status_code == 302
     assert GoldItem.objects.count() == 1
 
 

@@ -6,7 +6,7 @@
   const { quoted } = dom;
   const COMMAND_KEYS = "abcgms?";
   const NEEDS_ANSWER = new Set(["decide", "gold"]);
-  const NEEDS_COMMENT = new Set(["send_back", "ambiguous"]);
+  const NEEDS_COMMENT = new Map([["send_back", "Alt+B"], ["ambiguous", "Alt+A"]]);
 
   const by = (id) => document.getElementById(id);
 
@@ -67,7 +67,7 @@
       const action = event.submitter?.value ?? "decide";
       const { value } = this.editor;
       if (NEEDS_ANSWER.has(action) && value === null) this.refuse(event, this.editor.hint, this.editor);
-      else if (NEEDS_COMMENT.has(action) && !this.comment.value.trim()) this.refuse(event, "Say why, in a comment first.", this.comment);
+      else if (NEEDS_COMMENT.has(action) && !this.comment.value.trim()) this.refuse(event, `Say why, in a comment first; then ${NEEDS_COMMENT.get(action)}.`, this.comment);
       else by("id_answer").value = value === null ? "" : JSON.stringify(value);
     }
 
@@ -79,6 +79,7 @@
       line.textContent = text;
       announce(text);
       where.focus();
+      line.scrollIntoView({ block: "nearest" });
     }
 
     commands() {

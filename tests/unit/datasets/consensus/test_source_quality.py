@@ -91,6 +91,14 @@ def test_records_by_gold_and_by_peers() -> None:
     assert shares[20] == pytest.approx(1 / 3, abs=0.12)
 
 
+def test_peers_who_do_not_count_judge_nobody() -> None:
+    said = evidence([0, 0, 1, 1], [0, 1, 0, 2], [0, 0, 1, 2], n_items=2, n_sources=3, n_classes=3)
+    parameters = fit(said).parameters
+    hits, misses = peer_record(said.reweighted(np.array([1.0, 1.0, 1.0, 0.0])), parameters)
+    # Item 1 judges source 2, who does not count, by source 0, who does; and not the other way round.
+    assert (hits + misses).tolist() == pytest.approx([1.0, 1.0, 1.0])
+
+
 def test_runs_by_enumeration() -> None:
     assert run_p_value(20, 20, 0.6) == pytest.approx(3.656e-5, rel=1e-3)
     for n, run, rate in ((6, 3, 0.4), (7, 2, 0.7)):
@@ -296,6 +304,28 @@ def test_an_examination_sets_spammers_aside_and_spares_the_honest() -> None:
     assert set_aside(found.suggestions).tolist() == [False] * 30 + [True] * 3
     assert (found.weights[said.source >= 30] == 0).all()
     assert found.beliefs.posterior == pytest.approx(fit(crowd).posterior, abs=0.02)
+
+
+def test_spam_does_not_make_the_answers_of_honest_people_look_unusual() -> None:
+    """Four honest people, of whom one got more items of one class, and two who click through as many answers."""
+    rng = np.random.default_rng(0)
+    truth = np.tile(np.arange(10), 120)
+    often, others = np.flatnonzero(truth == 9)[:32], np.flatnonzero(truth != 9)
+    own = [np.concatenate([often, rng.choice(others, 198, replace=False)])]
+    own += [rng.choice(1200, 230, replace=False) for _ in range(3)]
+    item = np.concatenate(own)
+    right = np.where(rng.random(len(item)) < 0.93, truth[item], rng.integers(0, 10, len(item)))
+    clicked = np.concatenate([rng.choice(1200, 340, replace=False) for _ in range(2)])
+    said = evidence(
+        np.concatenate([item, clicked]),
+        np.repeat(np.arange(6), [230] * 4 + [340] * 2),
+        np.concatenate([right, rng.integers(0, 10, 340), np.full(340, 3)]),
+        n_items=1200, n_sources=6, n_classes=10,
+    )  # fmt: skip
+    taken = np.where(said.source >= 4, 0.4, rng.lognormal(np.log(4), 0.4, len(said)))
+    found = examine(said, timing=Timing(np.full(len(said), np.nan), taken))
+    assert [each.step for each in found.suggestions[:4]] == [Step.NONE] * 4
+    assert set_aside(found.suggestions[4:]).all()
 
 
 def test_a_bot_is_seen_by_its_pace_though_its_answers_are_good() -> None:
