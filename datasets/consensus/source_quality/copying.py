@@ -1,12 +1,13 @@
-"""Copying: sources that agree with each other where the others, who agree among themselves, do not agree with them."""
+"""Copying: sources that agree with each other more than people can who are as good as all others say."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.stats import binom, norm, poisson
+from scipy.stats import binom, poisson
 
 from datasets.consensus.evidence import Evidence
 from datasets.consensus.ratings import ratings_of
@@ -15,7 +16,8 @@ from datasets.consensus.source_quality.suggestion import nats_of
 LEAST_SHARED: Final = 8
 LEAST_RATE: Final = 0.96
 """Of the items that two sources share: who agrees on fewer is no copy."""
-BEYOND_DOUBT_NATS: Final = 6.9
+SURE: Final = 2.33
+"""Standard errors; 1% by chance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,16 +28,15 @@ class Twins:
         Position of the twin with the most items in common, how many these are, and on how many both said the same.
     count
         How many twins there are.
-    jury_with_them, jury_with_itself
-        Shares of agreement, on the items of the group; NaN where nobody else answered them.
+    at_most
+        How often two honest people agree at most who are as good as the jury says; NaN where nobody else answered their items.
     """
 
     closest: int
     shared: int
     same: int
     count: int
-    jury_with_them: float
-    jury_with_itself: float
+    at_most: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +50,17 @@ class Copying:
 def copying(evidence: Evidence, *, least_shared: int = LEAST_SHARED, least_rate: float = LEAST_RATE) -> Copying:
     """Say how strongly the answers speak for each source being one of a group that copies.
 
-    Intuition. Two people who are nearly always right agree nearly always, too. But others then agree with them at least as
-    often as with each other. Whoever copies a wrong answer agrees with the copies and not with the rest. So for each source with
+    Intuition. Two people who are nearly always right agree nearly always, too: but then all others agree with them as well. So for each source with
     twins (`least_rate` of at least `least_shared` common items the same) the answers of all who are no twins are the jury, in
-    which everybody who has g twins of their own counts 1 / (1 + g): a group of copies is one voice.
+    which everybody who has g twins of their own counts 1 / (1 + g): a group of copies is one voice. From how often the jury agrees with itself, s, follows
+    how good its members are, p, and from how often it agrees with the group, t (its upper 99% bound), how good these are at most, q; so two of
+    them who work on their own agree at most e:
 
-        copies    Poisson test: more twins than there would be by chance, at the rate at which the jury agrees with the group
-        deviates  z test: the jury agrees with the group less often than with itself, on the same items
+        s = p^2 + (1 - p)^2 / (K - 1)       t = p q + (1 - p) (1 - q) / (K - 1)       e = q^2 + (1 - q)^2 / (K - 1)
 
-    The first counts, as -log p, as far as the second is beyond doubt (p < 0.001), else the weaker of the two. No belief about the items is used, and the
-    group may be most of the sources, as long as others answered its items. Where nobody else did, nothing can be said, and it is 0.
+    The finding is -log p of a Poisson test: more twins than there would be by chance if pairs agreed in e of their items. Where the jury guesses (p = 1 / K)
+    nothing follows for q, and e is 1: experts among guessers are no copies. No belief about the items is used, and the group may be most of
+    the sources, as long as others answered its items. Where nobody else did, nothing can be said, and it is 0.
 
     Cost: a sparse product, O(K sum over items of answers squared), and O(K items) for each source that has twins.
     """
@@ -92,7 +94,7 @@ def copying(evidence: Evidence, *, least_shared: int = LEAST_SHARED, least_rate:
         nats[source] = jury.nats(common[first == source], len(pairs), least_rate)
         closest = max(pairs, key=lambda pair: (common[pair], -second[pair]))
         twins[source] = Twins(
-            int(second[closest]), int(common[closest]), int(same[closest]), len(pairs), jury.with_them, jury.with_itself
+            int(second[closest]), int(common[closest]), int(same[closest]), len(pairs), jury.most_agreement
         )
     return Copying(nats, twins)
 
@@ -101,7 +103,7 @@ class _Jury:
     """What those say of a group's items who are no twins: votes and sums of squared voices, shape (n, K), and the group's answers."""
 
     def __init__(self, votes: NDArray[np.float64], squares: NDArray[np.float64], answer: NDArray[np.float64]) -> None:
-        total = votes.sum(axis=1)
+        total, self.classes = votes.sum(axis=1), votes.shape[1]
         heard = total > 1e-9
         pairs = float((total**2 - squares.sum(axis=1)).sum())
         # An item counts once, however many answered it: what is said of one item is not independent.
@@ -112,11 +114,21 @@ class _Jury:
     def nats(self, common: NDArray[np.float64], twins: int, least_rate: float) -> float:
         if np.isnan(self.with_itself):
             return 0.0
-        items = len(self.shares)
-        rate = (float(self.shares.sum()) + 1.0) / (items + 2.0)
-        by_chance = float(np.sum(binom.sf(np.ceil(least_rate * common) - 1.0, common, rate)))
-        error = (max(float(self.shares.var()), 1.0 / (items + 1.0)) / items) ** 0.5
-        copies, deviates = nats_of(
-            np.array([poisson.sf(twins - 1, by_chance), norm.sf((self.with_itself - self.with_them) / error)])
-        ).tolist()
-        return float(copies if deviates >= BEYOND_DOUBT_NATS else min(copies, deviates))
+        expected = self.most_agreement
+        by_chance = float(np.sum(binom.sf(np.ceil(least_rate * common) - 1.0, common, expected)))
+        return float(nats_of(np.array([poisson.sf(twins - 1, by_chance)]))[0])
+
+    @property
+    def most_agreement(self) -> float:
+        """How often two honest people agree at most who are as good as the jury says, at the upper end of what it may mean."""
+        classes, items = self.classes, len(self.shares)
+        if np.isnan(self.with_itself):
+            return float("nan")
+        # p p + (1 - p)(1 - p) / (K - 1) is how often two of accuracy p agree; p q + (1 - p)(1 - q) / (K - 1) one of p and one of q.
+        jury = (1.0 + math.sqrt(max(0.0, (classes - 1.0) * (classes * self.with_itself - 1.0)))) / classes
+        error = math.sqrt(max(float(self.shares.var()), 1.0 / (items + 1.0)) / items)
+        slope = classes * jury - 1.0
+        with_them = self.with_them + SURE * error
+        accuracy = ((classes - 1.0) * with_them - (1.0 - jury)) / slope if slope > 1e-3 else 1.0
+        accuracy = min(max(accuracy, 1.0 / classes), 1.0)
+        return accuracy**2 + (1.0 - accuracy) ** 2 / (classes - 1.0)

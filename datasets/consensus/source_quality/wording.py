@@ -136,8 +136,8 @@ class Wording:
         twins = self._copying.twins[source]
         more = f", and does so with {twins.count - 1} more" if twins.count > 1 else ""
         return (
-            f"Gave the same answer as {self.name_of(twins.closest)} to {twins.same} of {twins.shared} items both had{more}. Of all "
-            f"others {twins.jury_with_them:.0%} said the same, though they agree with each other in {twins.jury_with_itself:.0%}."
+            f"Gave the same answer as {self.name_of(twins.closest)} to {twins.same} of {twins.shared} items both had{more}. "
+            f"Two people as good as all others say they are would agree on {twins.at_most:.0%} at most."
         )
 
     @cached_property

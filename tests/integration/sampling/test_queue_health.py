@@ -42,7 +42,7 @@ def test_open_tasks_are_told_apart(project: Project, annotator: User) -> None:
     assert open_tasks.oldest_at == NOW - dt.timedelta(hours=3)
     assert open_tasks.scored_at is None
     assert open_tasks.by_reason == {
-        "uncertain": 3, "audit": 1, "cold_start": 0, "random": 0, "manual": 1, "relabel": 0, "imported": 0
+        "uncertain": 3, "audit": 1, "cold_start": 0, "random": 0, "manual": 1, "relabel": 0, "imported": 0, "gold": 0
     }  # fmt: skip
 
 
