@@ -103,7 +103,8 @@ class _Jury:
     """What those say of a group's items who are no twins: votes and sums of squared voices, shape (n, K), and the group's answers."""
 
     def __init__(self, votes: NDArray[np.float64], squares: NDArray[np.float64], answer: NDArray[np.float64]) -> None:
-        total, self.classes = votes.sum(axis=1), votes.shape[1]
+        self.classes: int = votes.shape[1]
+        total = votes.sum(axis=1)
         heard = total > 1e-9
         pairs = float((total**2 - squares.sum(axis=1)).sum())
         # An item counts once, however many answered it: what is said of one item is not independent.
