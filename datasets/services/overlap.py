@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from datasets.models import ItemBelief
-from datasets.services import pool_states
+from datasets.services import pool_states, review_cases
 from labeling import access
 from labeling.access import Capability
 from labeling.models import AnnotationTask, Membership, Project
@@ -40,14 +40,28 @@ WHERE belief.project_id = %(project)s AND belief.action = 'ask'
         AND said.action <> 'open' ORDER BY said.id DESC LIMIT 1), '') <> 'ambiguous'
 ORDER BY belief.value DESC, belief.item_id LIMIT %(room)s"""
 
+MOST_PASSED_ON: Final = 500
+"""Items that go to reviewers at once for want of annotators."""
+
+# Items to be asked about once more of which everybody who could be asked has said something.
+_NOBODY_LEFT: Final = """
+SELECT belief.item_id, belief.value FROM datasets_itembelief belief
+WHERE belief.project_id = %(project)s AND belief.action = 'ask'
+    AND (SELECT count(DISTINCT said.annotator_id) FROM labeling_annotation said
+        WHERE said.item_id = belief.item_id AND said.withdrawn_at IS NULL) >= %(annotators)s
+    AND NOT EXISTS (SELECT FROM labeling_annotationtask task WHERE task.item_id = belief.item_id AND task.state = 'open')
+    AND NOT EXISTS (SELECT FROM datasets_reviewcase held WHERE held.item_id = belief.item_id AND held.state = 'open')
+ORDER BY belief.value DESC, belief.item_id LIMIT %(room)s"""
+
 
 @dataclass(frozen=True)
 class Kept:
-    """How many tasks were opened, ended with the answers they had, and withdrawn without any."""
+    """How many tasks were opened, ended with the answers they had, and withdrawn without any; how many items went to reviewers."""
 
     opened: int = 0
     ended: int = 0
     withdrawn: int = 0
+    passed_on: int = 0
 
 
 def keep_up(project: Project, *, now: dt.datetime) -> Kept:
@@ -55,10 +69,14 @@ def keep_up(project: Project, *, now: dt.datetime) -> Kept:
 
     Tasks of items that are accepted by now end early if they have an answer; those that were opened here are withdrawn if they have none.
     Never one that somebody is at, nor one that a person pinned, assigned or dated, nor a test of annotators. Then, for items to be asked
-    about, the most valuable first, a task for one more answer each, as long as fewer than MOST_OPEN are open.
+    about, the most valuable first, a task for one more answer each, as long as fewer than MOST_OPEN are open. Where everybody has answered, a reviewer
+    is to look instead.
     """
     return Kept(
-        ended=_end(project, now), withdrawn=_withdraw(project, _settled(project, now), now), opened=_open(project, now)
+        ended=_end(project, now),
+        withdrawn=_withdraw(project, _settled(project, now), now),
+        opened=_open(project, now),
+        passed_on=_pass_on(project, now),
     )
 
 
@@ -124,6 +142,17 @@ def _open(project: Project, now: dt.datetime) -> int:
     if not values:
         return 0
     return queue_management.requeue(project, list(values), by=None, now=now, informativeness=values).changed
+
+
+@transaction.atomic
+def _pass_on(project: Project, now: dt.datetime) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _NOBODY_LEFT,
+            {"project": project.pk, "annotators": max(1, _annotators(project)), "room": MOST_PASSED_ON},
+        )
+        valued = cursor.fetchall()
+    return review_cases.open_cases(project, valued, now=now)
 
 
 def _opened_here() -> Q:

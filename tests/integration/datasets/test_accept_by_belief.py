@@ -407,6 +407,23 @@ def test_what_the_evidence_does_not_settle_goes_to_review_and_comes_back_when_it
     assert (case.state, case.closed_at) == ("settled", LATER)
 
 
+def test_an_item_that_everybody_has_answered_goes_to_review_instead_of_waiting(
+    project: Project, crowd: list[Item], people: list[User]
+) -> None:
+    item, another = fresh(project), fresh(project, "another")
+    make.policy(project, most_answers=9)
+    everybody = list(User.objects.filter(memberships__project=project))
+    make.answers(item, {each: ("cat", "dog")[number % 2] for number, each in enumerate(everybody)})
+    make.answers(another, {people[0]: "cat", people[1]: "dog"})
+    accept.accept_pending(project.pk, now=NOW)
+    assert make.belief(item).action == make.belief(another).action == "ask"
+    assert open_task(item) is None
+    assert open_task(another) is not None
+    assert list(ReviewCase.objects.values_list("item", "kind", "state")) == [(item.pk, "disagreement", "open")]
+    accept.accept_pending(project.pk, now=LATER)
+    assert ReviewCase.objects.count() == 1
+
+
 def test_a_case_a_reviewer_is_at_stays_open(project: Project, crowd: list[Item], people: list[User]) -> None:
     ReviewCase.objects.create(
         project=project, item=crowd[0], kind="disagreement", claimed_by=people[0], claimed_until=LATER
