@@ -67,7 +67,7 @@ def bring_up_to_date(
         return item_id in wanted and item_id in standing and holds(standing[item_id], wanted[item_id])
 
     outdated = {item_id: label.id for item_id, label in standing.items() if not stands(item_id)}
-    fresh = {item_id: label for item_id, label in wanted.items() if not stands(item_id)}
+    fresh = {item_id: wanted[item_id] for item_id in sorted(wanted) if not stands(item_id)}
     AcceptedLabel.objects.filter(pk__in=outdated.values()).update(superseded_at=now, change=NextChange())
     _record(project_id, fresh.values(), now)
     return len(outdated.keys() | fresh.keys())
