@@ -34,7 +34,7 @@ class GoldForm(forms.Form):
     )  # fmt: skip
 
     def __init__(self, schema: AnySchema, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # handed on as they came
         self.is_choice = schema.kind == "single_choice"
         if self.is_choice:
             choices = [("", "Choose a class"), *((each.key, each.label) for each in schema.label_classes)]

@@ -16,7 +16,7 @@ from labeling.services import projects
 ROLE_MEANINGS = {
     Membership.Role.OWNER: "everything, members and API keys included",
     Membership.Role.MANAGER: "runs the project: queue, datasets, models, classes",
-    Membership.Role.REVIEWER: "labels, and sees queue, datasets and models",
+    Membership.Role.REVIEWER: "labels, reviews, and sees queue, datasets and models",
     Membership.Role.ANNOTATOR: "labels",
 }
 
