@@ -4,15 +4,16 @@ See docs/algorithms/label_model.md. Only projects whose acceptance policy is the
 """
 
 import datetime as dt
+import math
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import Exists, Max, OuterRef, Q, Subquery, Sum
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from numpy.typing import NDArray
 
 from datasets import parameter_file
@@ -25,17 +26,19 @@ from datasets.consensus.label_model import posterior_of
 from datasets.consensus.model_prior import ModelPrior
 from datasets.consensus.parameters import Parameters
 from datasets.consensus.source_quality.reliability import peer_record
-from datasets.models import AcceptancePolicy, AcceptedLabel, BeliefRun, GoldItem, ItemBelief, SourceStanding
+from datasets.models import AcceptancePolicy, AcceptedLabel, BeliefRun, GoldItem, ItemBelief, ReviewCase, SourceStanding
 from datasets.parameter_file import Learned
 from datasets.services import acceptance_policies, belief_rows
-from datasets.services.evidence import Gathered, gather
+from datasets.services.evidence import BEHAVIOUR, OPINIONS, Gathered, gather
 from labeling import news, selectors
 from labeling.locks import LockKind, held, hold_until_commit
-from labeling.models import LabelSchema, PoolEntry, Project
+from labeling.models import Correction, Feedback, LabelSchema, PoolEntry, Project
 from labeling.probability import STORED_DTYPE
 
 LEAST_GROWTH: Final = 20
 LEAST_GROWTH_SHARE: Final = 0.05
+LEAST_GROWTH_SHARE_OF_KIND: Final = 0.2
+"""Of what respondents and reviewers say: beside many annotations it may double and be no twentieth of all evidence."""
 LONGEST_PAUSE: Final = dt.timedelta(hours=1)
 KEPT_UNNAMED: Final = dt.timedelta(days=7)
 """For how long a fit is kept that no label and no belief rests on."""
@@ -294,7 +297,8 @@ def why_due(project: Project, *, now: dt.datetime) -> str:
     """Why a fit is due now, in a word; empty: it is not.
 
     It is before the first one and after another policy, other classes, a source's standing or gold changed; when the evidence
-    has grown by a twentieth, and by 20 pieces at least; and an hour after the last one if anything changed.
+    has grown by a twentieth, or that of corrections, opinions, behaviour or reviews alone by a fifth, and by 20 pieces at least; and
+    an hour after the last one if anything changed.
     """
     setting = setting_of(project)
     if setting is None:
@@ -311,11 +315,32 @@ def why_due(project: Project, *, now: dt.datetime) -> str:
         return "gold"
     known = ItemBelief.objects.filter(project=project).aggregate(count=Sum("evidence_count"), newest=Max("updated_at"))
     growth = abs((known["count"] or 0) - run.evidence_count)
-    if growth >= max(LEAST_GROWTH, LEAST_GROWTH_SHARE * run.evidence_count):
+    if growth >= max(LEAST_GROWTH, LEAST_GROWTH_SHARE * run.evidence_count) or _has_grown_by_kind(setting, run):
         return "growth"
     has_changed = known["newest"] is not None and known["newest"] > run.started_at
     is_old = now - run.finished_at >= LONGEST_PAUSE
     return "time" if is_old and (has_changed or setting.policy.uses_model) else ""
+
+
+def _has_grown_by_kind(setting: Setting, run: BeliefRun) -> bool:
+    """Whether some kind of evidence beside annotations has grown enough since the fit. No more rows are counted than that takes."""
+    of_project = Q(project=setting.project)
+    said = of_project & Q(received_at__gt=run.started_at, superseded_at__isnull=True, item__isnull=False)
+    opinions = Feedback.objects.filter(said, prediction__isnull=False).order_by()
+    decided = Q(state=ReviewCase.State.DECIDED, closed_at__gt=run.started_at)
+    rows_of: dict[Kind, QuerySet[Any]] = {Kind.REVIEW: ReviewCase.objects.filter(of_project, decided).order_by()}
+    if setting.policy.uses_corrections:
+        rows_of[Kind.CORRECTION] = Correction.objects.filter(said).order_by()
+    if setting.policy.uses_thumbs:
+        rows_of[Kind.THUMB] = opinions.filter(kind__in=OPINIONS)
+    if setting.policy.uses_implicit:
+        rows_of[Kind.IMPLICIT] = opinions.filter(kind__in=BEHAVIOUR)
+    for kind, rows in rows_of.items():
+        known = run.evidence_by_kind.get(kind.name.lower(), 0)
+        needed = max(LEAST_GROWTH, math.ceil(LEAST_GROWTH_SHARE_OF_KIND * known))
+        if rows[:needed].count() == needed:
+            return True
+    return False
 
 
 # -- the model's word --------------------------------------------------------------------------------------------------

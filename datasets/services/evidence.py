@@ -30,10 +30,12 @@ VERDICT_CHANNELS: Final = (
     _KINDS.EDIT,
 )  # fmt: skip
 """Channels of the label model by position: part of the stored parameters, so new ones are added at the end."""
+OPINIONS: Final = (_KINDS.THUMB, _KINDS.RATING)
+BEHAVIOUR: Final = tuple(kind for kind in VERDICT_CHANNELS if kind not in OPINIONS)
 
 _SAYS_RIGHT: Final = (_KINDS.CLICK, _KINDS.COPY, _KINDS.CONVERSION)
 _SAYS_WRONG: Final = (_KINDS.RETRY, _KINDS.ABANDONMENT)
-_OPINIONS: Final = [VERDICT_CHANNELS.index(_KINDS.THUMB), VERDICT_CHANNELS.index(_KINDS.RATING)]
+_OPINION_CHANNELS: Final = [VERDICT_CHANNELS.index(kind) for kind in OPINIONS]
 _NOBODY: Final = b" " * 64
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -234,9 +236,7 @@ class _Statements:
     def of_respondents(self, policy: AcceptancePolicy) -> list[_Part]:
         """What the policy counts of it."""
         parts = [self._corrections()] if policy.uses_corrections else []
-        kinds = [_KINDS.THUMB, _KINDS.RATING] if policy.uses_thumbs else []
-        if policy.uses_implicit:
-            kinds += [kind for kind in VERDICT_CHANNELS if kind not in (_KINDS.THUMB, _KINDS.RATING)]
+        kinds = [*(OPINIONS if policy.uses_thumbs else ()), *(BEHAVIOUR if policy.uses_implicit else ())]
         return [*parts, self._verdicts(kinds)] if kinds else parts
 
     def _corrections(self) -> _Part:
@@ -260,7 +260,7 @@ class _Statements:
         )
         verdict = _verdicts(rows["channel"], rows["score"])
         rows, verdict = rows[verdict >= 0], verdict[verdict >= 0]
-        is_opinion = np.isin(rows["channel"], _OPINIONS)
+        is_opinion = np.isin(rows["channel"], _OPINION_CHANNELS)
         return _Part(
             np.full(len(rows), Origin.FEEDBACK.value),
             _whole(rows["id"]),

@@ -254,6 +254,50 @@ def test_a_fit_is_due_by_growth_time_policy_standing_and_gold(project: Project, 
     assert beliefs.why_due(project, now=then) == "growth"
 
 
+def give(kind: str, item: Item, person: User, at: dt.datetime) -> None:
+    if kind == "correction":
+        make.correction(item, "cat", by=f"user {item.key}", at=at)
+    elif kind == "review":
+        make.decision(item, person, "cat", at=at)
+    else:
+        make.feedback(item, kind, 1.0, by=f"user {item.key}", at=at)
+
+
+@pytest.mark.parametrize("kind", ["correction", "thumb", "click", "review"])
+def test_a_fit_is_due_when_what_others_than_annotators_say_has_grown_by_a_fifth(
+    project: Project, people: list[User], kind: str
+) -> None:
+    items = make.crowd(project, people, size=200)
+    make.policy(project, uses_implicit=True)
+    make.fitted(project)
+    for item in items[:19]:
+        give(kind, item, people[0], LATER)
+    accept.accept_pending(project.pk, now=LATER)
+    assert beliefs.why_due(project, now=LATER) == ""  # 19 pieces beside 600, of which a twentieth are 30
+    give(kind, items[19], people[0], LATER)
+    assert beliefs.why_due(project, now=LATER) == "growth"
+
+    make.fitted(project, now=LATER + dt.timedelta(minutes=1))
+    then = LATER + dt.timedelta(minutes=2)
+    assert beliefs.why_due(project, now=then) == ""
+
+
+def test_of_much_feedback_a_fifth_must_be_new_and_what_the_policy_does_not_count_makes_no_fit_due(
+    project: Project, people: list[User]
+) -> None:
+    items = make.crowd(project, people, size=300)
+    for item in items[:150]:
+        give("correction", item, people[0], NOW)
+    make.policy(project)
+    make.fitted(project)
+    for item in items[150:179]:
+        give("correction", item, people[0], LATER)
+        give("click", item, people[0], LATER)
+    assert beliefs.why_due(project, now=LATER) == ""
+    give("correction", items[179], people[0], LATER)
+    assert beliefs.why_due(project, now=LATER) == "growth"
+
+
 def test_only_one_worker_fits_a_project(project: Project, people: list[User], monkeypatch: pytest.MonkeyPatch) -> None:
     make.crowd(project, people, size=3)
     make.policy(project)
