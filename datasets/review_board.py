@@ -1,9 +1,9 @@
 """What reviewers look at: the cases, and all that was said about the item of one."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from django.db.models import Count, F, QuerySet
@@ -71,6 +71,13 @@ class Believed:
     evidence_count: int
 
 
+@dataclass(frozen=True)
+class Settlement:
+    case_id: int
+    at: dt.datetime
+    because: str
+
+
 def cases(project: Project, *, kind: str = "", state: str = ReviewCase.State.OPEN) -> QuerySet[ReviewCase]:
     """Open cases, worth most first; closed ones, closed last first."""
     found = ReviewCase.objects.filter(project=project, state=state).select_related("item", "claimed_by")
@@ -126,6 +133,39 @@ def history(case: ReviewCase) -> QuerySet[ReviewDecision]:
     """What reviewers did about the item, in all its cases, oldest first."""
     decisions = ReviewDecision.objects.filter(item=case.item_id).select_related("reviewer", "label_schema")
     return decisions.order_by("pk")
+
+
+def settlements(case: ReviewCase) -> list[Settlement]:
+    """When and why later evidence closed a case about the item, in all its cases, oldest first."""
+    cases = ReviewCase.objects.filter(item=case.item_id, detail__has_key="settled").order_by("pk")
+    return [
+        Settlement(each.pk, dt.datetime.fromisoformat(each.detail["settled"]["at"]), settled_because(each))
+        for each in cases
+    ]
+
+
+def settled_because(case: ReviewCase) -> str:
+    """Why later evidence closed the case, as a sentence without a full stop. Of cases that older versions closed it is not known."""
+    reason = case.detail.get("settled", {})
+    said = _SETTLED_BECAUSE.get(reason.get("by"))
+    return said(reason) if said else "Later evidence has settled it"
+
+
+_SETTLED_BECAUSE: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
+    "label_model": lambda reason: f"The label model is {reason['probability']:.0%} sure of “{reason['label']}”",
+    "asked_again": lambda _: "Annotators are being asked about it once more",
+    "votes": lambda reason: f"By now {answers_agree(reason)}",
+    "nothing_stands": lambda _: "No annotator’s answer stands any more",
+    "ground_truth": lambda _: "The truth was stated",
+    "reviewed": lambda _: "A reviewer has decided about the item",
+}
+
+
+def answers_agree(counted: Mapping[str, Any]) -> str:
+    """How far answers agree: of equal ones the largest share, of merged ones how near they are to the merged one."""
+    if "merged_share" in counted:
+        return f"{counted['answers']} answers, which agree with the merged one by {counted['merged_share']:.0%}"
+    return f"{counted['answers']} answer{'' if counted['answers'] == 1 else 's'}, of which {counted['largest_share']:.0%} say the same"
 
 
 def last_decisions(found: Sequence[ReviewCase]) -> dict[int, ReviewDecision]:

@@ -122,9 +122,10 @@ def sweep_sources() -> None:
 
 @shared_task(name="datasets.sweep_disagreements", soft_time_limit=600, time_limit=630)
 def sweep_disagreements() -> None:
-    """Have reviewed what annotators disagree about, wherever votes decide."""
+    """Have reviewed what annotators disagree about, wherever votes decide, and no more what they agree about by now."""
     for project in disagreements.projects_with_votes():
         try:
+            disagreements.settle(project, now=timezone.now())
             opened = disagreements.open_cases(project, now=timezone.now())
         except Exception:
             logger.exception("could not look for disagreements in project %d", project.pk)

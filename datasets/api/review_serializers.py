@@ -20,7 +20,10 @@ class ReviewFilters(serializers.Serializer[None]):
 class ReviewSerializer(serializers.ModelSerializer[ReviewCase]):
     item_key = serializers.CharField(source="item.key", read_only=True)
     claimed_by = serializers.CharField(source="claimed_by.username", read_only=True, default=None, allow_null=True)
-    detail = serializers.SerializerMethodField(help_text="Of a label error without the class that the model suggests.")
+    detail = serializers.SerializerMethodField(
+        help_text="Figures of what opened it, of a label error without the class that the model suggests. `settled` says when later "
+        "evidence closed the case and by what: label_model, asked_again, votes, ground_truth, reviewed or nothing_stands."
+    )
 
     class Meta:
         model = ReviewCase

@@ -1,6 +1,8 @@
 """Review: the cases that are in doubt, and one of them with all that is known, to be decided by keyboard."""
 
+import datetime as dt
 import json
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django import forms
@@ -34,6 +36,17 @@ _SCRIPTS: Final = [*EDITOR_SCRIPTS, *(f"feedbackproject/js/{name}.js" for name i
 _Action = ReviewDecision.Action
 
 reviewers_page = project_page(Capability.REVIEW, to_change=Capability.REVIEW)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What a reviewer did about a case, or that later evidence settled it."""
+
+    at: dt.datetime
+    case_id: int
+    decision: ReviewDecision | None = None
+    said: str = ""
+    settled: str = ""
 
 
 class DecisionForm(forms.Form):
@@ -81,7 +94,10 @@ def queue(request: HttpRequest, caller: Caller) -> HttpResponse:
     schema = selectors.parsed_schema(project)
     context = {
         "page": page,
-        "rows": [(case, _why(case), last.get(case.pk), _said(last.get(case.pk), schema)) for case in found_cases],
+        "rows": [
+            (case, _why(case), last.get(case.pk), _said(last.get(case.pk), schema), review_board.settled_because(case))
+            for case in found_cases
+        ],
         "kind": kind,
         "state": state,
         "is_open": state == ReviewCase.State.OPEN,
@@ -221,7 +237,6 @@ def _dossier(request: HttpRequest, found: ReviewCase) -> dict[str, object]:
     item = found.item
     is_open = found.state == ReviewCase.State.OPEN
     saw = found.pk in request.session.get(_SEEN, [])
-    history = [(each, _said(each, schema)) for each in review_board.history(found)]
     label = review_board.accepted_label(found)
     return {
         "case": found,
@@ -233,7 +248,8 @@ def _dossier(request: HttpRequest, found: ReviewCase) -> dict[str, object]:
         "label": label,
         "label_summary": "" if label is None else schema.summary_of(label.answer),
         "has_open_task": review_board.has_open_task(found),
-        "history": history,
+        "trail": _trail(found, schema),
+        "settled_because": review_board.settled_because(found),
         "now": timezone.now(),
         "saw_suggestion": saw,
         "scripts": _SCRIPTS,
@@ -264,6 +280,13 @@ def _suggestion(found: ReviewCase, schema: AnySchema) -> dict[str, object]:
     }
 
 
+def _trail(found: ReviewCase, schema: AnySchema) -> list[_Step]:
+    """What became of the item's cases, oldest first."""
+    decided = [_Step(each.decided_at, each.case_id, each, _said(each, schema)) for each in review_board.history(found)]
+    settled = [_Step(each.at, each.case_id, settled=each.because) for each in review_board.settlements(found)]
+    return sorted([*decided, *settled], key=lambda step: step.at)
+
+
 def _said(decision: ReviewDecision | None, schema: AnySchema) -> str:
     return "" if decision is None or decision.answer is None else schema.summary_of(decision.answer)
 
@@ -273,8 +296,6 @@ def _why(found: ReviewCase) -> str:
     detail = found.detail
     if found.kind == ReviewCase.Kind.LABEL_ERROR and "score" in detail:
         return f"a model that never saw the label contradicts it, by {100 * detail['score']:.0f} points"
-    if "largest_share" in detail:
-        return f"{detail['answers']} answers, of which {detail['largest_share']:.0%} say the same"
-    if "merged_share" in detail:
-        return f"{detail['answers']} answers, which agree with the merged one by {detail['merged_share']:.0%}"
+    if "largest_share" in detail or "merged_share" in detail:
+        return review_board.answers_agree(detail)
     return str(found.get_kind_display())[:1].lower() + str(found.get_kind_display())[1:]

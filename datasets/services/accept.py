@@ -14,6 +14,7 @@ from datasets.services import (
     acceptance_policies,
     belief_labels,
     beliefs,
+    disagreements,
     label_rows,
     overlap,
     pool_states,
@@ -83,6 +84,7 @@ def accept_pending(project_id: int, *, now: dt.datetime) -> int:
         is_done = events.are_all
     if setting is not None:
         overlap.keep_up(project, now=now)
+        review_cases.settle(project, now=now)
     elif AcceptancePolicy.objects.filter(project=project).exists():
         overlap.wind_up(project, now=now)  # it may have gone by the label model before
     return changed
@@ -115,6 +117,7 @@ def _by_votes(project: Project, events: _Events, now: dt.datetime) -> int:
     # Answers of tasks see to the pool themselves.
     pool_states.follow_labels({item_id for _, item_id in events.items} - ambiguous)
     review_cases.open_cases(project, votes.unsettled.items(), now=now)
+    disagreements.settle(project, now=now, item_ids=item_ids)
     return changed
 
 
@@ -132,7 +135,6 @@ def _by_belief(setting: Setting, events: _Events, now: dt.datetime) -> int | Non
     changed = label_rows.bring_up_to_date(project.pk, item_ids, wanted, holds=belief_labels.holds, now=now)
     pool_states.follow_labels(item_ids - ambiguous)
     review_cases.open_cases(project, _to_review(worked), now=now)
-    review_cases.settle(project, now=now)
     return changed
 
 
