@@ -4,7 +4,8 @@ from rest_framework import serializers
 
 from datasets.models import SourceDecision, SourceStanding
 from datasets.services import standings
-from datasets.services.standings import Action
+
+STEPS = [(step.value, f"{step.label}: {step.meaning}") for step in SourceStanding.Step]
 
 
 class FindingSerializer(serializers.Serializer[None]):
@@ -19,6 +20,7 @@ class SourceSerializer(serializers.ModelSerializer[SourceStanding]):
     annotator = serializers.CharField(
         source="annotator.username", read_only=True, default=None, allow_null=True, help_text="Of a respondent: null."
     )
+    step = serializers.ChoiceField(choices=STEPS, read_only=True)
     reasons = FindingSerializer(many=True, read_only=True)
     decided_by = serializers.CharField(
         source="decided_by.username", read_only=True, default=None, allow_null=True, help_text="Null: an examination."
@@ -39,6 +41,8 @@ class SourceSerializer(serializers.ModelSerializer[SourceStanding]):
 
 
 class SourceDecisionSerializer(serializers.ModelSerializer[SourceDecision]):
+    step_before = serializers.ChoiceField(choices=STEPS, read_only=True)
+    step_after = serializers.ChoiceField(choices=STEPS, read_only=True)
     reasons = FindingSerializer(many=True, read_only=True)
     decided_by = serializers.CharField(
         source="decided_by.username", read_only=True, default=None, allow_null=True, help_text="Null: an examination."
@@ -51,12 +55,12 @@ class SourceDecisionSerializer(serializers.ModelSerializer[SourceDecision]):
 
 
 class SourceFilters(serializers.Serializer[None]):
-    step = serializers.ChoiceField(choices=SourceStanding.Step.choices, required=False)
+    step = serializers.ChoiceField(choices=STEPS, required=False)
 
 
 class NewSourceDecisionSerializer(serializers.Serializer[None]):
     action = serializers.ChoiceField(
-        choices=[action.value for action in Action],
+        choices=[(action.value, f"{name}: {standings.meaning(action)}") for action, name in standings.NAMES.items()],
         help_text="keep leaves the step as it is, as your decision. block needs a comment.",
     )
     last_decision_id = serializers.IntegerField(

@@ -1,9 +1,19 @@
+from typing import Final
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from labeling.models import Project
+
+_MEANINGS: Final = {
+    "none": "What they say counts in full.",
+    "weight": "What they say counts by a weight below 1.",
+    "quarantine": "What they say does not count until a reviewer has decided. They do not notice.",
+    "shadow_ignore": "What they say is taken with thanks and does not count. They do not notice.",
+    "block": "They get no tasks and no questions any more, and what they said does not count.",
+}
 
 
 class SourceStanding(models.Model):
@@ -18,9 +28,13 @@ class SourceStanding(models.Model):
     class Step(models.TextChoices):
         NONE = "none", "Trusted"
         WEIGHT = "weight", "Counts less"
-        QUARANTINE = "quarantine", "Set aside until somebody has looked"
-        SHADOW_IGNORE = "shadow_ignore", "Accepted with thanks, not counted"
-        BLOCK = "block", "Not let in"
+        QUARANTINE = "quarantine", "In quarantine"
+        SHADOW_IGNORE = "shadow_ignore", "Silently ignored"
+        BLOCK = "block", "Blocked"
+
+        @property
+        def meaning(self) -> str:
+            return _MEANINGS[self.value]
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="source_standings", db_index=False)
     annotator = models.ForeignKey(
@@ -75,6 +89,10 @@ class SourceStanding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.annotator or self.respondent_hash[:8]}: {self.step}"
+
+    @property
+    def step_meaning(self) -> str:
+        return self.Step(self.step).meaning
 
 
 class SourceDecision(models.Model):

@@ -30,14 +30,6 @@ _VIEWS = {
     "decided": "Decided",
     "all": "All sources",
 }
-ACTIONS = {
-    Action.RELEASE: "Release: what they said counts in full",
-    Action.KEEP: "Keep as it is",
-    Action.WEIGHT: "Count less",
-    Action.QUARANTINE: "Quarantine: does not count",
-    Action.SHADOW_IGNORE: "Shadow-ignore: taken with thanks, does not count",
-    Action.BLOCK: "Block: let in no more",
-}
 _FAMILIES = {
     "agreement": "Agreement with others", "gold": "Known answers", "invariability": "Always the same", "speed": "Speed",
     "collusion": "Agrees too well with somebody", "contradiction": "Contradictions", "targeting": "One target", "text": "Same comments",
@@ -52,7 +44,7 @@ class DecisionForm(forms.Form):
     )  # fmt: skip
     weight = forms.FloatField(
         required=False, initial=standings.WEIGHT_UNLESS_SAID, widget=forms.NumberInput(attrs={"step": "0.05", "min": "0.05", "max": "0.95"}),
-        help_text="Only for “count less”: from 0 to 1.",
+        help_text="Only for “Count less”: above 0, below 1.",
     )  # fmt: skip
 
 
@@ -155,7 +147,7 @@ def source(request: HttpRequest, caller: Caller, standing_id: int) -> HttpRespon
 
 def _decide(request: HttpRequest, caller: Caller, standing_id: int, form: DecisionForm) -> None:
     action = request.POST.get("action", "")
-    if action not in ACTIONS or not form.is_valid():
+    if action not in standings.NAMES or not form.is_valid():
         raise _refused(form)
     data = form.cleaned_data
     weight = data["weight"]
@@ -164,7 +156,7 @@ def _decide(request: HttpRequest, caller: Caller, standing_id: int, form: Decisi
         last_decision_id=data["last_decision_id"], comment=data["comment"],
         weight=standings.WEIGHT_UNLESS_SAID if weight is None else weight,
     )  # fmt: skip
-    messages.success(request, f"{_name(decided)}: {decided.get_step_display().lower()}.")
+    messages.success(request, f"{_name(decided)}: {decided.get_step_display().lower()}. {decided.step_meaning}")
 
 
 def _refused(form: DecisionForm) -> DomainError:
@@ -172,11 +164,11 @@ def _refused(form: DecisionForm) -> DomainError:
     return DomainError(wrong or "Choose what to do.", code="invalid_input")
 
 
-def _actions(standing: SourceStanding) -> list[tuple[Action, str]]:
-    """What makes sense from here: not the step that it has, for which there is KEEP."""
+def _actions(standing: SourceStanding) -> list[tuple[Action, str, str]]:
+    """With name and meaning, what makes sense from here: not the step that it has, for which there is KEEP."""
     return [
-        (action, title)
-        for action, title in ACTIONS.items()
+        (action, name, standings.meaning(action))
+        for action, name in standings.NAMES.items()
         if action.value != standing.step
         and not (action == Action.RELEASE and standing.step == SourceStanding.Step.NONE)
     ]

@@ -40,6 +40,14 @@ class Action(StrEnum):
     BLOCK = "block"
 
 
+NAMES: Final = {
+    Action.RELEASE: "Trust",
+    Action.KEEP: "Keep as it is",
+    Action.WEIGHT: "Count less",
+    Action.QUARANTINE: "Put in quarantine",
+    Action.SHADOW_IGNORE: "Ignore silently",
+    Action.BLOCK: "Block",
+}
 _STEP_OF: Final = {
     Action.RELEASE: Step.NONE,
     Action.WEIGHT: Step.WEIGHT,
@@ -47,6 +55,11 @@ _STEP_OF: Final = {
     Action.SHADOW_IGNORE: Step.SHADOW_IGNORE,
     Action.BLOCK: Step.BLOCK,
 }
+
+
+def meaning(action: Action) -> str:
+    """What it does, in a sentence or two."""
+    return _STEP_OF[action].meaning if action in _STEP_OF else "Nothing changes but that it is your decision now."
 
 
 def total_nats(reasons: Sequence[StoredReason]) -> float:

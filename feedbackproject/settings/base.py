@@ -271,7 +271,7 @@ SPECTACULAR_SETTINGS = {
         "AcceptedLabelMethodEnum": "datasets.models.AcceptedLabel.Method",
         "AcceptancePolicyMethodEnum": "datasets.models.AcceptancePolicy.Method",
         "SnapshotStateEnum": "datasets.models.Snapshot.State",
-        "SourceStepEnum": "datasets.models.SourceStanding.Step",
+        "SourceStepEnum": "datasets.api.source_serializers.STEPS",
         "ReviewKindEnum": "datasets.models.ReviewCase.Kind",
         "ReviewStateEnum": "datasets.models.ReviewCase.State",
         "ReviewActionEnum": "datasets.models.ReviewDecision.Action",

@@ -52,7 +52,7 @@ def test_a_reviewer_reads_why_releases_and_the_next_one_is_told(
     second.goto(f"/projects/pets/quarantine/{crowded.pk}/")
 
     page.get_by_label("Comment").fill("Read the guidelines upside down; talked to her.")
-    page.get_by_role("button", name="Release").click()
+    page.get_by_role("button", name="Trust", exact=True).click()
     expect(page.locator("#step")).to_have_text("Trusted")
     expect(page.get_by_text("Read the guidelines upside down")).to_be_visible()
     crowded.refresh_from_db()

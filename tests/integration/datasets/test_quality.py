@@ -152,7 +152,7 @@ def test_steps_of_sources_and_warnings_of_the_last_fit_are_shown(
         started_at=NOW, finished_at=NOW,
     )  # fmt: skip
     counts = {each.step: (each.annotators, each.respondents) for each in quality.steps(project)}
-    assert (counts["Counts less"], counts["Set aside until somebody has looked"]) == ((1, 0), (0, 1))
+    assert (counts["Counts less"], counts["In quarantine"]) == ((1, 0), (0, 1))
     text = page(client, owner)
     assert "Nobody answered the same item." in text
     assert "9 pieces of evidence" in text
