@@ -1,5 +1,6 @@
 """How the API reads ordinary JSON bodies: bounded, strict, and nothing that could not be stored."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ class BoundedJSONParser(BaseParser):
     """Reads at most `API_MAX_BODY_BYTES`. Bulk data has its own way in, see labeling.request_body.
 
     NaN, Infinity, lone surrogates and nesting without end are refused as invalid JSON; NUL, which PostgreSQL cannot
-    store, under its own code.
+    store, under its own code; so is an object that says a name twice, of which one would be lost.
     """
 
     media_type = "application/json"
@@ -33,7 +34,46 @@ class BoundedJSONParser(BaseParser):
             raise ParseError("The JSON is nested too deeply.", code="invalid_json") from None
         if _NUL in body and _NUL in msgspec.json.encode(value).replace(b"\\\\", b""):
             raise InvalidInput("The NUL character (\\u0000) cannot be stored.", code="nul_character")
+        _require_said_once(body)
         return value
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object with all that it says."""
+
+
+def _require_said_once(body: bytes) -> None:
+    """The body is JSON by msgspec, which keeps the last of equal names in silence."""
+    repeats = 0
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeats
+        found = dict(pairs)
+        repeats += len(pairs) - len(found)
+        return found
+
+    json.loads(body, object_pairs_hook=once, parse_int=len)
+    if repeats:
+        field = _repeated(json.loads(body, object_pairs_hook=_Pairs, parse_int=len), "")
+        message = f"{field} is given more than once: give it once."
+        raise InvalidInput(message, code="repeated_field", fields={field: "given more than once"})
+
+
+def _repeated(value: object, path: str) -> str:
+    """The path of the first name that an object says twice; empty if none does."""
+    if isinstance(value, _Pairs):
+        names = [name for name, _ in value]
+        for place, (name, inner) in enumerate(value):
+            here = f"{path}.{name[:100]}" if path else name[:100]
+            if name in names[:place]:
+                return here
+            if found := _repeated(inner, here):
+                return found
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            if found := _repeated(inner, f"{path}[{place}]"):
+                return found
+    return ""
 
 
 _NUL: Final = b"\\u0000"

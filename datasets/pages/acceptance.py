@@ -62,6 +62,8 @@ class ThresholdsField(forms.CharField):
             if not line.strip():
                 continue
             key, _, least = (part.strip() for part in line.rpartition("="))
+            if key in thresholds:
+                raise forms.ValidationError(f"“{key}” has two thresholds: name each class once.")
             try:
                 thresholds[key] = float(least)
             except ValueError:

@@ -73,6 +73,8 @@ class QuotasField(forms.CharField):
             name, _, most = (part.strip() for part in line.rpartition("="))
             if not name or not most.isdecimal() or len(most) > 9:
                 raise forms.ValidationError(f"“{line.strip()}” is not of the form: value = 100")
+            if name in quotas:
+                raise forms.ValidationError(f"“{name}” has two quotas: name each value once.")
             quotas[name] = int(most)
         return quotas
 

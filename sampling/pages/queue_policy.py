@@ -47,6 +47,8 @@ class TargetsField(forms.CharField):
             if not line.strip():
                 continue
             name, _, share = (part.strip() for part in line.rpartition("="))
+            if name in targets:
+                raise forms.ValidationError(f"“{name}” has two shares: name each value once.")
             try:
                 targets[name] = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
             except ValueError:

@@ -233,6 +233,20 @@ def test_the_api_changes_the_policy_and_says_what_is_wrong(app_client: APIClient
     assert [each["version"] for each in versions] == [1]
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"thresholds_by_class": {"cat": 0.9, "dog": 0.8, "cat": 0.7}}', "thresholds_by_class.cat"),
+        (b'{"threshold": 0.9, "threshold": 0.7}', "threshold"),
+    ],
+)
+def test_the_api_refuses_what_is_said_twice(app_client: APIClient, project: Project, body: bytes, field: str) -> None:
+    refused = app_client.post(URL, body, content_type="application/json")
+    assert (refused.status_code, refused.json()["code"]) == (400, "repeated_field")
+    assert refused.json()["fields"] == {field: "given more than once"}
+    assert not AcceptancePolicy.objects.exists()
+
+
 def test_only_managers_change_it_and_strangers_see_nothing(
     project: Project, annotator_client: APIClient, reviewer: User, stranger: User
 ) -> None:
@@ -257,6 +271,9 @@ def test_the_page_shows_and_changes_the_policy(client: Client, project: Project,
     }  # fmt: skip
     assert client.post(PAGE, {**form, "threshold": "7"}).status_code == 422
     assert client.post(PAGE, {**form, "thresholds_by_class": "cat: much"}).status_code == 422
+    twice = client.post(PAGE, {**form, "thresholds_by_class": "cat = 0.95\ndog = 0.9\ncat = 0.8"})
+    assert (twice.status_code, "“cat” has two thresholds" in twice.content.decode()) == (422, True)
+    assert not AcceptancePolicy.objects.exists()
     assert client.post(PAGE, form).status_code == 302
     policy = acceptance_policies.current_policy(project)
     assert (policy.version, policy.threshold, policy.thresholds_by_class) == (1, 0.85, {"cat": 0.95})
