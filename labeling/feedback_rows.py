@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from labeling.form_faults import FormFault, fault_of
 from labeling.wire import JSON_EMPTY, LONGEST_KEY, LONGEST_MODEL_VERSION, RowError, encoded, refuse_nul
 
 LONGEST_COMMENT: Final = 2_000
@@ -163,7 +164,7 @@ def require_time(time: dt.datetime | None) -> None:
 
 # -- reading a line ------------------------------------------------------------------------------------------------
 
-_PLACE: Final = re.compile(r" - at `\$\.(\w+)")
+_PLACE: Final = re.compile(r"\w+")
 _CODE_BY_FIELD: Final = {
     "id": "invalid_id",
     "kind": "unknown_kind",
@@ -191,18 +192,19 @@ def _decode(raw: bytes, largest_bytes: int) -> _Line:
     try:
         return _decoder.decode(raw)
     except msgspec.ValidationError as error:
-        raise RowError(_code_of(str(error)), f"{error}.", _id_of(raw)) from None
+        fault = fault_of(error, _Line)
+        raise RowError(_code_of(fault), f"{fault.about('The row')}.", _id_of(raw)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RowError("invalid_json", f"This is not JSON: {error}.") from None
     except RecursionError:
         raise RowError("too_deeply_nested", "The JSON is nested too deeply.") from None
 
 
-def _code_of(message: str) -> str:
-    if "unknown field" in message:
+def _code_of(fault: FormFault) -> str:
+    if fault.kind == "unknown":
         return "unknown_field"
-    place = _PLACE.search(message)
-    return _CODE_BY_FIELD.get(place[1], "invalid_row") if place else "invalid_row"
+    place = _PLACE.match(fault.field)
+    return _CODE_BY_FIELD.get(place[0], "invalid_row") if place else "invalid_row"
 
 
 def _id_of(raw: bytes) -> str | None:

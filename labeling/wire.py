@@ -12,6 +12,8 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
+from labeling.form_faults import FormFault, fault_of
+
 JSON_EMPTY: Final = b"{}"
 LONGEST_KEY: Final = 200
 LONGEST_MODEL_VERSION: Final = 100
@@ -162,14 +164,15 @@ def _decode(decoder: "msgspec.json.Decoder[Line]", raw: bytes, largest_bytes: in
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
-        raise RowError(_code_of(str(error)), f"{error}.", _key_of(raw)) from None
+        fault = fault_of(error, decoder.type)
+        raise RowError(_code_of(fault), f"{fault.about('The row')}.", _key_of(raw)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RowError("invalid_json", f"This is not JSON: {error}.") from None
     except RecursionError:
         raise RowError("too_deeply_nested", f"JSON is nested at most {DEEPEST_JSON} deep here.") from None
 
 
-_PLACE: Final = re.compile(r" - at `\$(?:\.prediction)?\.(\w+)")
+_PLACE: Final = re.compile(r"(?:prediction\.)?(\w+)")
 _CODE_BY_FIELD: Final = {
     "key": "invalid_key",
     "payload": "invalid_payload",
@@ -184,13 +187,10 @@ _CODE_BY_FIELD: Final = {
 }
 
 
-def _code_of(message: str) -> str:
-    """msgspec says what is wrong and where in words; programs get a code."""
-    if "missing required field" in message:
-        return "missing_field"
-    if "unknown field" in message:
-        return "unknown_field"
-    place = _PLACE.search(message)
+def _code_of(fault: FormFault) -> str:
+    if fault.kind in ("missing", "unknown"):
+        return f"{fault.kind}_field"
+    place = _PLACE.match(fault.field)
     return _CODE_BY_FIELD.get(place[1], "invalid_row") if place else "invalid_row"
 
 

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from labeling.form_faults import fault_of
+
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 DEFAULT_KEY = "key"
@@ -57,7 +59,7 @@ def parse(value: object) -> Options:
     try:
         return msgspec.convert(value, Options)
     except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(fault_of(error, Options).about("it")) from None
 
 
 def to_json(options: Options) -> dict[str, object]:

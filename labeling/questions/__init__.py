@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from labeling.form_faults import fault_of
 from labeling.questions.base import Asked, Question, QuestionError, Stated
 from labeling.questions.correction import Correction
 from labeling.questions.locales import best_locale, direction_of, in_locale
@@ -52,7 +53,7 @@ def parse_question(kind: str, definition: JSONValue) -> Question:
     try:
         return msgspec.convert(definition, KINDS[kind])
     except msgspec.ValidationError as error:
-        raise QuestionError("invalid_question", str(error)) from None
+        raise QuestionError("invalid_question", fault_of(error, KINDS[kind]).about("the definition")) from None
 
 
 def definition_of(question: Question) -> dict[str, JSONValue]:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from labeling.form_faults import fault_of
 from labeling.questions.locales import in_locale, is_locale
 from labeling.schema import AnySchema, JSONValue
 from labeling.schema.base import require_text
@@ -142,7 +143,7 @@ def converted(answer: JSONValue, form: type[Fields]) -> Fields:
     try:
         return msgspec.convert(answer, form)
     except msgspec.ValidationError as error:
-        raise QuestionError("invalid_answer", str(error)) from None
+        raise QuestionError("invalid_answer", fault_of(error, form).about("the answer")) from None
 
 
 def _json(answer: Any) -> JSONValue:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
+from labeling.form_faults import fault_of
 from labeling.questions.base import Asked, Question, QuestionError, Stated, converted, require_key
 from labeling.questions.locales import in_locale
 from labeling.questions.multiple_choice import MultipleChoice
@@ -86,7 +87,7 @@ def _step(fields: Mapping[str, Any]) -> tuple[str, Question]:
     try:
         question = msgspec.convert(form, STEP_KINDS[kind])
     except msgspec.ValidationError as error:
-        raise ValueError(f"step {key!r}: {error}") from None
+        raise ValueError(f"step {key!r}: {fault_of(error, STEP_KINDS[kind]).about('it')}") from None
     if question.comment:
         raise ValueError(f"step {key!r}: the survey has one comment box, its steps have none")
     return key, question

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from labeling.form_faults import fault_of
 from labeling.schema.base import Answer, ClassSchema, JSONValue, LabelClass, PredictionForm, SchemaError
 from labeling.schema.base import Schema as AnySchema
 from labeling.schema.boxes import Boxes
@@ -58,7 +59,7 @@ KINDS: Final[Mapping[str, type[AnySchema]]] = MappingProxyType({each.kind: each 
 def parse_definition(value: JSONValue) -> AnySchema:
     """Read a schema such as {"kind": "single_choice", "classes": [{"key": "spam"}, {"key": "ham"}]}.
 
-    Raises `SchemaError` "invalid_schema", with the path of what is wrong.
+    Raises `SchemaError` "invalid_schema", with the field that is wrong and what is allowed.
 
     >>> parse_definition({"kind": "single_choice", "classes": [{"key": "spam"}, {"key": "ham"}]}).class_keys
     ('spam', 'ham')
@@ -68,11 +69,11 @@ def parse_definition(value: JSONValue) -> AnySchema:
     fields = dict(value)
     kind = fields.pop("kind", None)
     if not isinstance(kind, str) or kind not in KINDS:
-        raise SchemaError("invalid_schema", f"kind must be one of: {', '.join(sorted(KINDS))} - at `$.kind`")
+        raise SchemaError("invalid_schema", f"kind must be one of: {', '.join(sorted(KINDS))}")
     try:
         return msgspec.convert(fields, KINDS[kind])
     except msgspec.ValidationError as error:
-        raise SchemaError("invalid_schema", str(error)) from None
+        raise SchemaError("invalid_schema", fault_of(error, KINDS[kind]).about("the label schema")) from None
 
 
 def definition_of(schema: AnySchema) -> dict[str, JSONValue]:

@@ -8,6 +8,8 @@ from unicodedata import category
 
 import msgspec
 
+from labeling.form_faults import fault_of
+
 JSONValue: TypeAlias = "str | int | float | bool | list[JSONValue] | dict[str, JSONValue] | None"
 ErrorCode = Literal["invalid_schema", "invalid_answer", "unknown_class"]
 PredictionForm = Literal["distribution", "independent", "confidence"]
@@ -175,7 +177,7 @@ def converted(value: Any, answer_type: type[AnswerType]) -> AnswerType:
     try:
         return msgspec.convert(value, answer_type)
     except msgspec.ValidationError as error:
-        raise SchemaError("invalid_answer", str(error)) from None
+        raise SchemaError("invalid_answer", fault_of(error, answer_type).about("the answer")) from None
 
 
 def own(answer: Answer, answer_type: type[AnswerType]) -> AnswerType:

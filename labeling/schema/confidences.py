@@ -49,7 +49,7 @@ def split_off_confidences(value: JSONValue, name: str, rule: PartRule) -> tuple[
             continue
         confidence = part["confidence"]
         if isinstance(confidence, bool) or not isinstance(confidence, int | float) or not 0 <= confidence <= 1:
-            raise SchemaError("invalid_answer", f"a confidence is a number from 0 to 1 - at `$.{name}`")
+            raise SchemaError("invalid_answer", f"{name}: a confidence is a number from 0 to 1")
         confidences.append(float(confidence))
         plain.append({key: each for key, each in part.items() if key != "confidence"})
     return {**value, name: plain}, combined(confidences, rule) if confidences else None

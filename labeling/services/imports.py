@@ -23,6 +23,7 @@ from labeling.file_formats import options as import_options
 from labeling.file_formats import registry
 from labeling.file_formats.options import Options
 from labeling.file_formats.rows import FileError, Limits
+from labeling.form_faults import fault_of
 from labeling.locks import LockKind, held
 from labeling.models import ImportJob, ImportRowError, Project
 from labeling.services.import_chunks import Cancelled, ChunkImporter
@@ -78,6 +79,12 @@ def options_object(text: str) -> dict[str, object]:
     """Options as a person or a form writes them. Raises InvalidInput `invalid_options` for what is no JSON object."""
     try:
         return msgspec.json.decode(text, type=dict[str, object]) if text.strip() else {}
+    except msgspec.ValidationError as error:
+        raise InvalidInput(
+            f"{fault_of(error, dict[str, object]).about('The options')}.",
+            code="invalid_options",
+            fields={"options": "must be an object"},
+        ) from None
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise InvalidInput(
             f"The options are no JSON object: {error}.", code="invalid_options", fields={"options": "no JSON object"}

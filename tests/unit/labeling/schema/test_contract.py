@@ -77,7 +77,7 @@ def test_any_json_is_a_definition_or_a_schema_error(kind: str, data: st.DataObje
 
 @EVERY_KIND
 def test_unknown_fields_are_refused(kind: str) -> None:
-    with pytest.raises(SchemaError, match="unknown field `colour`"):
+    with pytest.raises(SchemaError, match="colour is no field here"):
         schema_of(kind, colour="red")
 
 
@@ -146,7 +146,7 @@ def test_what_is_no_answer_is_refused(kind: str, value: JSONValue) -> None:
 @FEW
 @given(data=st.data())
 def test_a_surplus_field_of_an_answer_is_refused(kind: str, data: st.DataObject) -> None:
-    with pytest.raises(SchemaError, match="unknown field"):
+    with pytest.raises(SchemaError, match="is no field here"):
         schema_of(kind).parse_answer({**data.draw(ANSWERS[kind]), "sure": True})
 
 
