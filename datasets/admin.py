@@ -1,14 +1,29 @@
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from datasets.models import AcceptedLabel, PendingEvidence, Snapshot
+from datasets.models import (
+    AcceptancePolicy,
+    AcceptedLabel,
+    BeliefRun,
+    GoldItem,
+    ItemBelief,
+    PendingEvidence,
+    PendingItem,
+    ReviewCase,
+    ReviewDecision,
+    Snapshot,
+    SourceDecision,
+    SourceExamination,
+    SourceStanding,
+)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Beliefs follow from the evidence and snapshots are frozen: here both are looked at."""
+    """Beliefs follow from the evidence, snapshots are frozen, and what people decide has pages with a trail: here all is looked at."""
 
     show_full_result_count = False
+    list_per_page = 50
     list_select_related = ["project"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -59,3 +74,91 @@ class SnapshotAdmin(ReadOnlyAdmin):
     ]
     list_filter = ["project"]
     list_select_related = ["project", "created_by"]
+
+
+@admin.register(AcceptancePolicy)
+class AcceptancePolicyAdmin(ReadOnlyAdmin):
+    list_display = ["project", "version", "method", "threshold", "least_evidence", "most_answers", "created_at"]
+    list_filter = ["project", "method"]
+
+
+@admin.register(BeliefRun)
+class BeliefRunAdmin(ReadOnlyAdmin):
+    list_display = ["id", "project", "policy", "evidence_count", "item_count", "rounds", "has_converged", "finished_at"]
+    list_filter = ["project", "has_converged"]
+    list_select_related = ["project", "policy__project"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BeliefRun]:
+        return super().get_queryset(request).defer("parameters")  # megabytes each
+
+
+@admin.register(ItemBelief)
+class ItemBeliefAdmin(ReadOnlyAdmin):
+    list_display = ["item_id", "project", "label", "probability", "evidence_count", "action", "reason", "updated_at"]
+    list_filter = ["action"]
+    search_fields = ["=item__key"]
+    ordering = ["-item_id"]
+
+
+@admin.register(PendingItem)
+class PendingItemAdmin(ReadOnlyAdmin):
+    list_display = ["id", "project", "item_id"]
+
+
+@admin.register(GoldItem)
+class GoldItemAdmin(ReadOnlyAdmin):
+    list_display = ["item", "project", "answer", "is_active", "created_by", "created_at"]
+    list_filter = ["project", "is_active"]
+    list_select_related = ["project", "item", "created_by"]
+    search_fields = ["=item__key"]
+
+
+@admin.register(ReviewCase)
+class ReviewCaseAdmin(ReadOnlyAdmin):
+    list_display = ["id", "project", "item", "kind", "state", "value", "claimed_by", "opened_at", "closed_at"]
+    list_filter = ["project", "state", "kind"]
+    list_select_related = ["project", "item", "claimed_by"]
+    search_fields = ["=item__key"]
+    ordering = ["-id"]
+
+
+@admin.register(ReviewDecision)
+class ReviewDecisionAdmin(ReadOnlyAdmin):
+    list_display = ["id", "case", "item", "reviewer", "action", "answer", "saw_suggestion", "decided_at"]
+    list_filter = ["action", "saw_suggestion"]
+    list_select_related = ["case", "item", "reviewer"]
+    search_fields = ["=item__key", "reviewer__username"]
+    ordering = ["-id"]
+
+
+@admin.register(SourceStanding)
+class SourceStandingAdmin(ReadOnlyAdmin):
+    list_display = [
+        "id",
+        "project",
+        "annotator",
+        "respondent_hash",
+        "step",
+        "weight",
+        "suspicion_nats",
+        "decided_by",
+        "changed_at",
+    ]
+    list_filter = ["project", "step"]
+    list_select_related = ["project", "annotator", "decided_by"]
+    search_fields = ["annotator__username", "=respondent_hash"]
+    ordering = ["-suspicion_nats"]
+
+
+@admin.register(SourceDecision)
+class SourceDecisionAdmin(ReadOnlyAdmin):
+    list_display = ["id", "standing", "step_before", "step_after", "weight_after", "decided_by", "decided_at"]
+    list_filter = ["step_after"]
+    list_select_related = ["standing__annotator", "decided_by"]
+    search_fields = ["standing__annotator__username", "=standing__respondent_hash"]
+
+
+@admin.register(SourceExamination)
+class SourceExaminationAdmin(ReadOnlyAdmin):
+    list_display = ["id", "project", "said_count", "source_count", "judged_count", "changed_count", "finished_at"]
+    list_filter = ["project"]
