@@ -11,7 +11,17 @@ from django.contrib.auth.models import User
 from datasets.models import AcceptancePolicy, AcceptedLabel, ItemBelief, ReviewCase, ReviewDecision
 from datasets.services import acceptance_policies, beliefs
 from labeling import selectors
-from labeling.models import Annotation, AnnotationTask, Correction, Feedback, Item, Membership, Prediction, Project
+from labeling.models import (
+    Annotation,
+    AnnotationTask,
+    Correction,
+    Feedback,
+    Item,
+    Membership,
+    PoolEntry,
+    Prediction,
+    Project,
+)
 from tests.factories import datasets as make
 from tests.factories.labeling import model_version
 
@@ -120,3 +130,26 @@ def belief(item: Item) -> ItemBelief:
 
 def fitted(project: Project, *, now: dt.datetime = NOW) -> None:
     assert beliefs.fit(project, now=now) is not None
+
+
+def fresh(project: Project, key: str = "fresh", bucket: int = 9000) -> Item:
+    return make.item(project, key, bucket=bucket)
+
+
+def pool_state(item: Item) -> int:
+    return PoolEntry.objects.get(item=item).state
+
+
+def open_task(item: Item) -> AnnotationTask | None:
+    return AnnotationTask.objects.filter(item=item, state=AnnotationTask.State.OPEN).first()
+
+
+def rows(item: Item) -> list[tuple[str, str, bool]]:
+    """Label and method of every row, and whether it stands."""
+    found = AcceptedLabel.objects.filter(item=item).order_by("pk")
+    return [(each.label, each.method, each.superseded_at is None) for each in found]
+
+
+def said_by_respondents(item: Item, label: str, count: int = 8) -> None:
+    for number in range(count):
+        correction(item, label, by=f"user-{number}")
