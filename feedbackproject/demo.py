@@ -170,7 +170,7 @@ def is_complete(demo: DemoProject) -> bool:
     )
 
 
-def _first_examples(demo: DemoProject, project: Project) -> list[int]:
+def first_examples(demo: DemoProject, project: Project) -> list[int]:
     """Rows the app's own first model was trained on: a few of each class, none from the audit reserve."""
     rng = np.random.default_rng(SEED)
     is_free = np.array([not is_in_audit_reserve(bucket_of(project.pk, key)) for key in demo.keys])
@@ -203,7 +203,7 @@ def load(demo: DemoProject, *, url: str, owner: User, annotator: User) -> bool:
     try:
         items = ({"key": key, "payload": payload} for key, payload in zip(demo.keys, demo.payloads, strict=True))
         api.post_rows(f"projects/{demo.slug}/items?results=errors", items)
-        rows = _first_examples(demo, project)
+        rows = first_examples(demo, project)
         payloads = [demo.payloads[row] for row in rows]
         model = registry.choose(payloads).fit(payloads, [demo.labels[row] for row in rows], seed=SEED)
         if not project.model_versions.filter(name=demo.model_name).exists():
@@ -229,7 +229,7 @@ def load(demo: DemoProject, *, url: str, owner: User, annotator: User) -> bool:
 
 
 def load_all(*, url: str) -> tuple[Login, ...]:
-    """Load both demo projects through the service at `url`; return the logins to print."""
+    """Load both projects through the service at `url`; return the logins to print."""
     people = logins()
     owner, annotator = (_person(login) for login in people)
     for demo in demo_projects():
