@@ -121,6 +121,18 @@ def belief(case: ReviewCase, schema: AnySchema, *, most: int = 10) -> Believed |
     )
 
 
+BELIEF_REASONS: Final = {
+    "enough_answers": "Nobody else is asked: as many have answered as the policy lets be asked, and what it wants is not met",
+    "nothing_to_learn": "One more answer would hardly change it",
+    "too_little_evidence": "Too few sources have said something",
+    "kind_missing": "No annotator has said anything yet, or too few",
+    "below_threshold": "No class is likely enough",
+    "stands": "Its label stands although it has become a little less likely",
+    "gold": "Its answer is known",
+}
+"""Why the label model would accept, ask or review; see datasets.consensus.acceptance. Of what is plainly accepted nothing needs saying."""
+
+
 def accepted_label(case: ReviewCase) -> AcceptedLabel | None:
     return AcceptedLabel.objects.filter(item=case.item_id, superseded_at__isnull=True).first()
 

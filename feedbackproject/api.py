@@ -3,7 +3,7 @@
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import DataError, InterfaceError, OperationalError
@@ -96,12 +96,39 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = str(int(wait))
     if isinstance(error, exceptions.ValidationError):
-        fields = error.detail if isinstance(error.detail, dict) else {"non_field_errors": error.detail}
-        body = _envelope(request, "invalid_input", "Some fields are not valid.", fields)
+        body = _envelope(request, "invalid_input", "Some fields are not valid.", _fields_of(error))
     else:
         code = error.get_codes()
         body = _envelope(request, code if isinstance(code, str) else "error", str(error.detail))
     return Response(body, status=error.status_code, headers=headers)
+
+
+_PLAIN: Final = {
+    "not_a_list": "Must be a list.",
+    "not_a_dict": "Must be an object.",
+    "required": "Is missing.",
+    "null": "Must not be null.",
+}
+"""For DRF's own words, which speak of dictionaries and types of Python."""
+
+
+def _fields_of(error: exceptions.ValidationError) -> dict[str, object]:
+    detail = error.detail
+    if not isinstance(detail, dict):
+        return {"non_field_errors": _plain(detail)}
+    if any(str(said).startswith("Invalid data. Expected a dictionary") for said in detail.get("non_field_errors", [])):
+        return {"body": ["Must be an object."]}
+    return {name: _plain(said) for name, said in detail.items()}
+
+
+def _plain(detail: object) -> object:
+    if isinstance(detail, dict):
+        return {name: _plain(said) for name, said in detail.items()}
+    if isinstance(detail, list):
+        return [_plain(said) for said in detail]
+    if isinstance(detail, exceptions.ErrorDetail):
+        return _PLAIN.get(detail.code or "", str(detail))
+    return detail
 
 
 def bad_request(request: HttpRequest) -> JsonResponse:

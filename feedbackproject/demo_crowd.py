@@ -26,7 +26,7 @@ from datasets.services import (
 )
 from feedbackproject import demo
 from labeling import selectors
-from labeling.models import Item, Membership, Prediction, Project
+from labeling.models import AnnotationTask, Item, Membership, Prediction, Project
 from labeling.schema import JSONValue
 from labeling.services import annotation_queue, feedback, intake, projects, queue_management
 from labeling.splitting import is_in_audit_reserve
@@ -35,8 +35,10 @@ from training.trainers import registry
 SLUG: Final = "crowd"
 EVERY_NTH: Final = 5
 """Of the digits that come with scikit-learn."""
-DAYS: Final = 6
-SHARED: Final = 140
+SITTINGS: Final = 6
+DAYS_BETWEEN: Final = 3
+DAYS: Final = SITTINGS * DAYS_BETWEEN
+SHARED: Final = 145
 ANSWERS_EACH: Final = 3
 READERS: Final = 30
 SEED: Final = 11
@@ -52,23 +54,23 @@ _EXPLANATIONS: Final = {
 }  # fmt: skip
 _REMARK: Final = "Could be two digits. Please look."
 _FLAGS: Final = 0.08
-_READ_A_DAY: Final = 60
+_READ_AT_ONCE: Final = 60
 _SPOILT: Final = 25
-_HARD_SHARE: Final = 0.16
-_HARDER: Final = 0.45
+_HARD_SHARE: Final = 0.22
+_HARDER: Final = 0.6
 _FOLLOWS: Final = 0.5
 """How often somebody who would have erred takes a suggestion that they see instead."""
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """How somebody answers: rightly with a chance of `skill`, in `seconds` at the median, so often a day. Who has an `always`
+    """How somebody answers: rightly with a chance of `skill`, in `seconds` at the median, so many times a sitting. Who has an `always`
     says that and does not look."""
 
     username: str
     skill: float
     seconds: float
-    a_day: int
+    answers: int
     always: str = ""
 
 
@@ -129,9 +131,9 @@ class _Play:
     def run(self) -> None:
         self._make_known()
         self._share_out()
-        for day in range(DAYS):
+        for sitting in range(SITTINGS):
             _look_at_tables()
-            morning = self.began + dt.timedelta(days=day)
+            morning = self.began + dt.timedelta(days=DAYS_BETWEEN * sitting)
             for place, person in enumerate(CROWD):
                 self._works(person, morning + dt.timedelta(minutes=50 * place))
         self._learns(self.now - dt.timedelta(hours=5))
@@ -192,7 +194,7 @@ class _Play:
 
     def _works(self, person: Simulated, now: dt.datetime) -> None:
         """One sitting."""
-        for number in range(person.a_day):
+        for number in range(person.answers):
             if number % 4 == 0:
                 gold_mixing.mix(self.project, now=now)
             if (took := self._answers(person, now)) is None:
@@ -218,7 +220,12 @@ class _Play:
         ).get(task.pk)
         suggested = shown.answer if shown is not None else None
         took = dt.timedelta(seconds=float(person.seconds * self.rng.lognormal(0.0, 0.35)))
-        is_flagged = self.is_hard[task.item_id] and not person.always and self.rng.random() < _FLAGS
+        is_flagged = (
+            task.reason != AnnotationTask.Reason.GOLD
+            and self.is_hard[task.item_id]
+            and not person.always
+            and self.rng.random() < _FLAGS
+        )
         annotation_queue.submit(
             task.pk, annotator=user, answer=self._says(person, task.item_id, suggested), now=now + took,
             duration_ms=round(took.total_seconds() * 1000), suggested_answer=suggested, is_flagged=is_flagged,
@@ -243,14 +250,14 @@ class _Play:
     # -- readers ----------------------------------------------------------------------------------------------------
 
     def _readers_speak(self) -> None:
-        """Thumbs, corrections and clicks about readings, a batch a day as an app's server would send them."""
+        """Thumbs, corrections and clicks about readings, in batches as an app's server would send them."""
         read = dict(Prediction.objects.filter(item__project=self.project).values_list("item_id", "predicted_class"))
         keys = dict(Item.objects.filter(project=self.project).values_list("pk", "key"))
         ids = sorted(keys)
-        for day in range(DAYS):
-            evening = self.began + dt.timedelta(days=day, hours=10)
+        for day in range(SITTINGS):
+            evening = self.began + dt.timedelta(days=DAYS_BETWEEN * day, hours=10)
             rows = []
-            for number in range(_READ_A_DAY):
+            for number in range(_READ_AT_ONCE):
                 item_id = ids[int(self.rng.integers(len(ids)))]
                 reader = f"reader-{int(self.rng.integers(READERS)):02d}"
                 about = {"key": keys[item_id], "model_version": self.subject.model_name, "respondent": reader}

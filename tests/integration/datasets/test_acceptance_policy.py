@@ -247,6 +247,22 @@ def test_the_api_refuses_what_is_said_twice(app_client: APIClient, project: Proj
     assert not AcceptancePolicy.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("url", "body", "fields"),
+    [
+        (URL, [], {"body": ["Must be an object."]}),
+        (URL, {"thresholds_by_class": "cat"}, {"thresholds_by_class": ["Must be an object."]}),
+        ("/api/v1/projects/pets/gold", {"rows": "x"}, {"rows": ["Must be a list."]}),
+        ("/api/v1/projects/pets/gold", {}, {"rows": ["Is missing."]}),
+    ],
+)
+def test_the_api_names_wrong_fields_in_plain_words(
+    owner_client: APIClient, url: str, body: object, fields: dict[str, object]
+) -> None:
+    refused = owner_client.post(url, body, format="json")
+    assert (refused.status_code, refused.json()["code"], refused.json()["fields"]) == (400, "invalid_input", fields)
+
+
 def test_only_managers_change_it_and_strangers_see_nothing(
     project: Project, annotator_client: APIClient, reviewer: User, stranger: User
 ) -> None:
