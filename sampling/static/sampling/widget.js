@@ -284,20 +284,20 @@ const kinds = {
   },
 
   correction: (question, done, prompt) => {
-    const { prediction, is_blind, options } = question;
+    const { prediction, options } = question;
     const others = { ...question, options: options.filter(({ key }) => key !== prediction?.answer.choice) };
     const correct = () => [
-      !is_blind && small(t("correct")),
-      ...kinds[question.answer_kind](others, (correction) => done({ ...(!is_blind && { is_right: false }), correction })),
-      button(t("unknown"), "plain", () => (is_blind ? prompt.dismiss() : prompt.end())),
+      prediction && small(t("correct")),
+      ...kinds[question.answer_kind](others, (correction) => done({ ...(prediction && { is_right: false }), correction })),
+      button(t("unknown"), "plain", () => (prediction ? prompt.end() : prompt.dismiss())),
     ];
-    if (is_blind) return correct();
+    if (!prediction) return correct(); // hidden, or no model said anything
     const verdict = radios("row", [{ key: "yes", text: t("yes") }, { key: "no", text: t("no") }], (key) => {
       if (key === "yes") return done({ is_right: true });
       prompt.answer({ is_right: false }); // superseded by a correction
       prompt.fill(correct());
     });
-    return [prediction && el("p", { class: "said", dir: "auto" }, prediction.text), ...verdict];
+    return [el("p", { class: "said", dir: "auto" }, prediction.text), ...verdict];
   },
 
   survey: ({ steps }, done, prompt) => {

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Page, expect
 
-from labeling.models import Ask, Correction, Feedback, Item, Project
+from labeling.models import Ask, Correction, Feedback, Item, PoolEntry, Project
 from tests.browser.widget.conftest import ask, heard, question, wait_until_sent
 
 Visit = Callable[[], Page]
@@ -96,6 +96,25 @@ def test_a_blind_question_asks_what_it_is(visit: Visit, asking: Project, item: I
     assert decision["is_blind"] is True
     expect(page.get_by_role("dialog", name="What is it?")).to_be_visible()
     expect(page.get_by_role("radio")).to_have_count(10)
+    reach(page)
+    press(page, ["ArrowRight", "Enter"])
+    wait_until_sent(page, "answered")
+    correction = Correction.objects.get()
+    assert (correction.answer, correction.is_anchored) == ({"choice": "1"}, False)
+    assert not Feedback.objects.exists()
+
+
+def test_a_question_about_what_no_model_said_anything_of_asks_what_it_is(
+    visit: Visit, asking: Project, item: Item
+) -> None:
+    unpredicted = Item.objects.create(project=asking, key="new", payload={"text": "new"}, bucket=0)
+    PoolEntry.objects.create(item=unpredicted, project=asking, bucket=0)
+    key = question(asking, "correction")
+    page = visit()
+    assert ask(page, unpredicted, question=key)["is_blind"] is False
+    dialog = page.get_by_role("dialog", name="What is it?")
+    expect(dialog.get_by_role("radio")).to_have_count(10)
+    expect(dialog.get_by_text("What is it?")).to_have_count(1)
     reach(page)
     press(page, ["ArrowRight", "Enter"])
     wait_until_sent(page, "answered")
