@@ -272,7 +272,8 @@ const kinds = {
   rating: (question, done) => rated(question, (rating) => done({ rating })),
   single_choice: ({ options }, done) => oneOf(options, (choice) => done({ choice })),
   multiple_choice: (question, done) => severalOf(question, (choices) => done({ choices })),
-  text: ({ longest, prediction }, done) => written(longest, prediction?.answer.text ?? "", (text) => done({ text })),
+  text: ({ longest }, done) => written(longest, "", (text) => done({ text })),
+  text_correction: ({ longest, prediction }, done) => written(longest, prediction?.answer.text ?? "", (text) => done({ text })),
   preference: (question, done) => {
     const options = ["a", "b"].map((key) => ({ key, text: question[key] }));
     if (question.tie) options.push({ key: "tie", text: t("tie") });
@@ -321,7 +322,6 @@ const kinds = {
   },
 };
 kinds.multi_label = kinds.multiple_choice;
-kinds.text_correction = kinds.text;
 
 // -- the prompt
 

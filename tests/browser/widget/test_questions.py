@@ -123,6 +123,20 @@ def test_a_question_about_what_no_model_said_anything_of_asks_what_it_is(
     assert not Feedback.objects.exists()
 
 
+def test_only_a_correction_starts_with_the_models_text(visit: Visit) -> None:
+    page = visit()
+    said = {
+        "key": "q", "text": "What went wrong?", "help": "", "locale": "en", "direction": "ltr", "longest": 100,
+        "prediction": {"answer": {"text": "What the model wrote"}, "text": "What the model wrote"},
+    }  # fmt: skip
+    page.evaluate("question => feedback('show', { question })", {**said, "kind": "text"})
+    expect(page.get_by_role("textbox")).to_have_value("")
+    correction = {**said, "kind": "correction", "answer_kind": "text_correction", "options": []}
+    page.evaluate("question => feedback('show', { question })", correction)
+    page.get_by_role("radio", name="No").click()
+    expect(page.get_by_role("textbox")).to_have_value("What the model wrote")
+
+
 def test_a_survey_is_answered_step_by_step(visit: Visit, asking: Project, item: Item) -> None:
     key = question(asking, "survey", steps=STEPS)
     page = visit()
