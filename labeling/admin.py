@@ -29,6 +29,7 @@ from labeling.models import (
     Question,
     QuestionVersion,
     Respondent,
+    RespondentMove,
     Skip,
 )
 
@@ -228,6 +229,13 @@ class RespondentAdmin(FactAdmin):
     list_display = ["id", "project", "opted_out_until", "epsilon_spent", "right_count", "wrong_count", "created_at"]
     list_select_related = ["project"]
     search_fields = ["=respondent_hash"]
+    ordering = ["-id"]
+
+
+@admin.register(RespondentMove)
+class RespondentMoveAdmin(FactAdmin):
+    list_display = ["id", "project", "moved_at", "followed_at"]
+    list_select_related = ["project"]
     ordering = ["-id"]
 
 

@@ -12,8 +12,9 @@ from typing import Any, Final
 from django.apps import apps
 from django.conf import settings
 from django.db import connection, models, transaction
+from django.db.models import Q
 
-from labeling.models import Correction, Feedback, Project, Respondent
+from labeling.models import Correction, Feedback, Project, Respondent, RespondentMove
 from labeling.respondent_hash import keyed_hash, respondent_key
 
 _HASH: Final = "respondent_hash"
@@ -63,11 +64,12 @@ def erase(project: Project, respondent: str) -> Erased:
         rows = model._default_manager.filter(respondent_hash__in=hashes)
         if model in _DELETED:
             deleted[_name(model)] = _delete(model, list(rows.values_list("pk", flat=True)))
-        elif _is_theirs(model):
+        elif is_theirs(model):
             deleted[_name(model)] = rows.count()
             rows.delete()
         else:
             blanked[_name(model)] = rows.update(**_blank(model))
+    RespondentMove.objects.filter(Q(earlier_hash__in=hashes) | Q(current_hash__in=hashes), project=project).delete()
     return Erased(deleted, blanked)
 
 
@@ -96,7 +98,7 @@ def forget_old_respondents(*, now: dt.datetime) -> int:
         if model is Respondent:
             continue  # opt-outs and privacy budgets are for life
         fields = {field.name for field in model._meta.concrete_fields}
-        if _is_theirs(model):
+        if is_theirs(model):
             gone = model._default_manager.filter(changed_at__lt=before).exclude(respondent_hash="")
             for ids in _batches(gone):
                 forgotten += len(ids)
@@ -118,7 +120,8 @@ def tables() -> list[type[models.Model]]:
     return [model for model in apps.get_models() if any(field.name == _HASH for field in model._meta.concrete_fields)]
 
 
-def _is_theirs(model: type[models.Model]) -> bool:
+def is_theirs(model: type[models.Model]) -> bool:
+    """Whether its rows exist only for a respondent, at most one for each."""
     return getattr(model, "exists_only_for_respondent", False)
 
 

@@ -24,6 +24,7 @@ from labeling.models import (
     Item,
     MediaFile,
     Project,
+    RespondentMove,
     Skip,
 )
 from labeling.services import intake
@@ -54,6 +55,7 @@ def everything(project: Project, owner: User, secret_key: str) -> None:
     Embedding.objects.create(item=item, project=project, space=space, vector=b"\0\0")
     AnnotatorDay.objects.create(project=project, annotator=owner, day=NOW.date())
     IdempotentRequest.objects.create(project=project, endpoint="items", key="k")
+    RespondentMove.objects.create(project=project, earlier_hash="a", current_hash="b")
     ask = asks.ask(project, "correction")
     answer = {"is_right": False, "correction": {"choice": "cat"}}
     assert asks.tell(APIClient(), ask, "answered", answer=answer, comment="<script></script>").status_code == 200

@@ -61,7 +61,7 @@ def test_what_the_model_said_and_the_label_schema_has_lost_is_answered_as_it_was
     made = question("correction")
     assert show("correction", outdated)["text"] == "What is it?"
     assert read_answer(made, {"is_right": True}, asked=outdated) == Stated("thumb", "up", 1.0)
-    corrected = {"is_right": False, "correction": {"choice": "1"}}
+    corrected: Any = {"is_right": False, "correction": {"choice": "1"}}
     assert read_answer(made, corrected, asked=outdated) == Stated("thumb", "down", 0.0, {"choice": "1"})
     assert read_answer(made, {"correction": {"choice": "1"}}, asked=outdated) == Stated(correction={"choice": "1"})
 
