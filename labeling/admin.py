@@ -30,8 +30,11 @@ from labeling.models import (
     QuestionVersion,
     Respondent,
     RespondentMove,
+    RetentionPolicy,
+    RetentionRun,
     Skip,
 )
+from labeling.models.retention import DAYS
 
 
 class FactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
@@ -236,6 +239,20 @@ class RespondentAdmin(FactAdmin):
 class RespondentMoveAdmin(FactAdmin):
     list_display = ["id", "project", "moved_at", "followed_at"]
     list_select_related = ["project"]
+    ordering = ["-id"]
+
+
+@admin.register(RetentionPolicy)
+class RetentionPolicyAdmin(FactAdmin):
+    list_display = ["project", "version", *DAYS, "created_at"]
+    list_select_related = ["project"]
+    ordering = ["-id"]
+
+
+@admin.register(RetentionRun)
+class RetentionRunAdmin(FactAdmin):
+    list_display = ["id", "project", "policy", "counts", "started_at", "ended_at"]
+    list_select_related = ["project", "policy__project"]
     ordering = ["-id"]
 
 

@@ -9,7 +9,8 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from labeling.services import ask_expiry, feedback, health, idempotency, imports, respondent_moves, respondents
+from labeling.models import Project
+from labeling.services import ask_expiry, feedback, health, idempotency, imports, respondent_moves, retention
 from labeling.wakeup import awake, wake
 
 logger = logging.getLogger(__name__)
@@ -110,8 +111,7 @@ def finish_respondent_moves() -> None:
 
 @shared_task(name="labeling.forget_old_feedback", soft_time_limit=1_800, time_limit=1_860, acks_late=True)
 def forget_old_feedback() -> None:
-    """Hold what is kept to the days that the settings allow; by default it is kept for ever."""
-    now = timezone.now()
-    deleted, forgotten = respondents.delete_old_feedback(now=now), respondents.forget_old_respondents(now=now)
-    if deleted or forgotten:
-        logger.info("deleted %s old rows of feedback, blanked the respondent of %s", deleted, forgotten)
+    """Hold what is kept to the days that projects and the installation allow; by default it is kept for ever."""
+    for project in Project.objects.order_by("pk"):
+        if gone := retention.apply(project, now=timezone.now()):
+            logger.info("project %s: rows that were too old are gone: %s", project.pk, gone)

@@ -9,6 +9,7 @@ from labeling.models.media import MediaFile
 from labeling.models.prediction import ModelVersion, Prediction
 from labeling.models.project import ApiKey, LabelSchema, Membership, Project
 from labeling.models.question import Question, QuestionVersion, Respondent, RespondentMove
+from labeling.models.retention import RetentionPolicy, RetentionRun
 
 __all__ = [
     "Annotation",
@@ -36,5 +37,7 @@ __all__ = [
     "QuestionVersion",
     "Respondent",
     "RespondentMove",
+    "RetentionPolicy",
+    "RetentionRun",
     "Skip",
 ]

@@ -16,6 +16,7 @@ PROJECT_PAGES = {
     "asks/questions/": {"owner", "manager", "reviewer"},
     "asks/new-question/": {"owner", "manager"},
     "asks/policy/": {"owner", "manager", "reviewer"},
+    "asks/retention/": {"owner", "manager", "reviewer"},
     "asks/snippets/": {"owner", "manager", "reviewer"},
     "review/": {"owner", "manager", "reviewer"},
     "quality/": {"owner", "manager", "reviewer"},

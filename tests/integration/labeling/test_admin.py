@@ -25,9 +25,10 @@ from labeling.models import (
     MediaFile,
     Project,
     RespondentMove,
+    RetentionRun,
     Skip,
 )
-from labeling.services import intake
+from labeling.services import intake, retention_policies
 from tests.factories import asks
 from tests.factories.labeling import item_row, model_version, prediction_part
 
@@ -56,6 +57,8 @@ def everything(project: Project, owner: User, secret_key: str) -> None:
     AnnotatorDay.objects.create(project=project, annotator=owner, day=NOW.date())
     IdempotentRequest.objects.create(project=project, endpoint="items", key="k")
     RespondentMove.objects.create(project=project, earlier_hash="a", current_hash="b")
+    policy = retention_policies.new_version(project, by=owner, text_days=30)
+    RetentionRun.objects.create(project=project, policy=policy, counts={"text_days": 3})
     ask = asks.ask(project, "correction")
     answer = {"is_right": False, "correction": {"choice": "cat"}}
     assert asks.tell(APIClient(), ask, "answered", answer=answer, comment="<script></script>").status_code == 200
