@@ -14,6 +14,7 @@ PROJECT_PAGES = {
     "queue/": {"owner", "manager", "reviewer"},
     "asks/": {"owner", "manager", "reviewer"},
     "asks/questions/": {"owner", "manager", "reviewer"},
+    "asks/answers/": {"owner", "manager", "reviewer"},
     "asks/new-question/": {"owner", "manager"},
     "asks/policy/": {"owner", "manager", "reviewer"},
     "asks/retention/": {"owner", "manager", "reviewer"},

@@ -22,6 +22,11 @@ NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
 
 
+@pytest.fixture(autouse=True)
+def no_earlier_requests() -> None:
+    asks.forget_rates()
+
+
 @pytest.fixture
 def said(project: Project) -> Project:
     """user-1 and user-2 each answered an ask twice, with a comment, sent a click, and had a prediction made for them."""
