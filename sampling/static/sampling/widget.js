@@ -235,7 +235,8 @@ const field = (tag, more, ...children) => el(tag, { class: "field", "aria-labell
 const written = (maxlength, text, done) => {
   const area = field("textarea", { rows: 3, maxlength });
   area.value = text;
-  return withSend(area, () => (area.value.trim() && area.value !== text ? area.value : undefined), done);
+  const read = () => area.value.toWellFormed().replaceAll("\0", "");
+  return withSend(area, () => (read().trim() && read() !== text ? read() : undefined), done);
 };
 
 const oneOf = (options, done) => {
@@ -292,7 +293,7 @@ const kinds = {
       ...kinds[question.answer_kind](others, (correction) => done({ ...(prediction && { is_right: false }), correction })),
       button(t("unknown"), "plain", () => (prediction ? prompt.end() : prompt.dismiss())),
     ];
-    if (!prediction) return correct(); // hidden, or no model said anything
+    if (!prediction) return correct(); // hidden, or none
     const verdict = radios("row", [{ key: "yes", text: t("yes") }, { key: "no", text: t("no") }], (key) => {
       if (key === "yes") return done({ is_right: true });
       prompt.answer({ is_right: false }); // superseded by a correction

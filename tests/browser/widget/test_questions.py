@@ -123,6 +123,18 @@ def test_a_question_about_what_no_model_said_anything_of_asks_what_it_is(
     assert not Feedback.objects.exists()
 
 
+def test_characters_that_cannot_be_stored_do_not_lose_the_answer(visit: Visit, asking: Project, item: Item) -> None:
+    """A pasted NUL, and half of an emoji, as a limit on the length may leave it."""
+    key = question(asking, "text")
+    page = visit()
+    ask(page, item, question=key)
+    box = page.get_by_role("textbox")
+    box.evaluate("""box => { box.value = "a\\0b\\ud83d"; box.dispatchEvent(new Event("input", { bubbles: true })); }""")
+    page.get_by_role("button", name="Send").click()
+    wait_until_sent(page, "answered")
+    assert Feedback.objects.get().value == "ab\ufffd"
+
+
 def test_only_a_correction_starts_with_the_models_text(visit: Visit) -> None:
     page = visit()
     said = {
