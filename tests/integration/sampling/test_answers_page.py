@@ -105,7 +105,7 @@ def test_private_answers_are_marked_and_explained(page: Client, project: Project
     )
     content = read(page)
     assert "One of them means nothing" in content
-    assert content.count("randomised, epsilon 1") == 1
+    assert content.count('<span class="badge accent">randomised</span>') == 1
 
 
 def test_it_shows_page_after_page_and_keeps_the_filters(
