@@ -157,3 +157,10 @@ def test_answers_under_an_older_label_schema_are_still_read(page: Client, projec
     Ask.objects.update(predicted_answer={"choice": "unicorn"})
     (row,) = page.get(PAGE).context["rows"]
     assert "unicorn" in row.predicted
+
+
+def test_a_correction_is_listed_by_its_own_words(page: Client, project: Project) -> None:
+    """Not by those that stand in for them where there is no prediction: of the question itself there is none."""
+    asks.question(project, "correction")
+    for address in ("/projects/pets/asks/questions/", "/projects/pets/asks/questions/correction/"):
+        assert "Is this right?</" in page.get(address).content.decode()
