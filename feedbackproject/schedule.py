@@ -84,6 +84,12 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
         "options": {"expires": 20.0},
     },
     "join feedback that waits long": {"task": "labeling.join_old_feedback", "schedule": schedule(3600.0)},
+    "let rows follow a new key of respondents": {
+        "task": "labeling.follow_respondents",
+        "schedule": schedule(60.0),
+        "options": {"expires": 60.0},
+    },
+    "finish a new key of respondents": {"task": "labeling.finish_respondent_moves", "schedule": schedule(21_600.0)},
     "forget old decisions of asking": {"task": "sampling.forget_old_decisions", "schedule": schedule(21_600.0)},
     "forget old feedback and respondents": {"task": "labeling.forget_old_feedback", "schedule": schedule(21_600.0)},
     "forget old idempotency keys": {"task": "labeling.forget_idempotency_keys", "schedule": schedule(3600.0)},

@@ -29,8 +29,12 @@ from labeling.models import (
     Question,
     QuestionVersion,
     Respondent,
+    RespondentMove,
+    RetentionPolicy,
+    RetentionRun,
     Skip,
 )
+from labeling.models.retention import DAYS
 
 
 class FactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
@@ -228,6 +232,27 @@ class RespondentAdmin(FactAdmin):
     list_display = ["id", "project", "opted_out_until", "epsilon_spent", "right_count", "wrong_count", "created_at"]
     list_select_related = ["project"]
     search_fields = ["=respondent_hash"]
+    ordering = ["-id"]
+
+
+@admin.register(RespondentMove)
+class RespondentMoveAdmin(FactAdmin):
+    list_display = ["id", "project", "moved_at", "followed_at"]
+    list_select_related = ["project"]
+    ordering = ["-id"]
+
+
+@admin.register(RetentionPolicy)
+class RetentionPolicyAdmin(FactAdmin):
+    list_display = ["project", "version", *DAYS, "created_at"]
+    list_select_related = ["project"]
+    ordering = ["-id"]
+
+
+@admin.register(RetentionRun)
+class RetentionRunAdmin(FactAdmin):
+    list_display = ["id", "project", "policy", "counts", "started_at", "ended_at"]
+    list_select_related = ["project", "policy__project"]
     ordering = ["-id"]
 
 

@@ -9,7 +9,8 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from labeling.services import ask_expiry, feedback, health, idempotency, imports, respondents
+from labeling.models import Project
+from labeling.services import ask_expiry, feedback, health, idempotency, imports, respondent_moves, retention
 from labeling.wakeup import awake, wake
 
 logger = logging.getLogger(__name__)
@@ -95,10 +96,22 @@ def join_old_feedback() -> None:
             logger.info("joined %s rows of feedback of project %s late", joined, project_id)
 
 
+@shared_task(name="labeling.follow_respondents", soft_time_limit=300, time_limit=330, acks_late=True)
+def follow_respondents() -> None:
+    """After RESPONDENT_KEY was rotated: let the rows follow of those who were seen again."""
+    if followed := respondent_moves.follow(now=timezone.now()):
+        logger.info("the rows of %s respondents followed to the present key", followed)
+
+
+@shared_task(name="labeling.finish_respondent_moves", soft_time_limit=1_800, time_limit=1_860, acks_late=True)
+def finish_respondent_moves() -> None:
+    if finished := respondent_moves.finish(now=timezone.now()):
+        logger.info("%s respondents are known by the present key alone", finished)
+
+
 @shared_task(name="labeling.forget_old_feedback", soft_time_limit=1_800, time_limit=1_860, acks_late=True)
 def forget_old_feedback() -> None:
-    """Hold what is kept to the days that the settings allow; by default it is kept for ever."""
-    now = timezone.now()
-    deleted, forgotten = respondents.delete_old_feedback(now=now), respondents.forget_old_respondents(now=now)
-    if deleted or forgotten:
-        logger.info("deleted %s old rows of feedback, blanked the respondent of %s", deleted, forgotten)
+    """Hold what is kept to the days that projects and the installation allow; by default it is kept for ever."""
+    for project in Project.objects.order_by("pk"):
+        if gone := retention.apply(project, now=timezone.now()):
+            logger.info("project %s: rows that were too old are gone: %s", project.pk, gone)

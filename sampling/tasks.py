@@ -191,9 +191,10 @@ def sweep_ask_counters() -> None:
 
 @shared_task(name="sampling.forget_old_decisions", soft_time_limit=1_800, time_limit=1_860, acks_late=True)
 def forget_old_decisions() -> None:
-    """Hold the log of asking to the days that the settings allow; by default it is kept for ever."""
-    if deleted := ask_log.delete_old_decisions(now=timezone.now()):
-        logger.info("deleted %s old decisions of asking", deleted)
+    """Hold the log of asking to the days that projects and the installation allow; by default it is kept for ever."""
+    for project in Project.objects.order_by("pk"):
+        if deleted := ask_log.delete_old_decisions(project, now=timezone.now()):
+            logger.info("project %s: deleted %s old decisions of asking", project.pk, deleted)
 
 
 def _execute_if_possible(run_id: int) -> None:

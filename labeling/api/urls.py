@@ -1,6 +1,7 @@
 from django.urls import path
 
 from labeling.api import (
+    ask_answers,
     ask_tokens,
     bulk_tasks,
     feedback,
@@ -42,6 +43,8 @@ urlpatterns = [
     path("asks/<str:token>", ask_tokens.AskByToken.as_view(), name="ask-by-token"),
     path("projects/<slug:slug>/questions", questions.QuestionList.as_view(), name="questions"),
     path("projects/<slug:slug>/questions/<slug:key>", questions.QuestionDetail.as_view(), name="question"),
+    path("projects/<slug:slug>/answers", ask_answers.AnswerList.as_view(), name="answers"),
+    path("projects/<slug:slug>/answers/export", ask_answers.AnswerExport.as_view(), name="answers-export"),
     path(
         "projects/<slug:slug>/respondents/<path:respondent>/export",
         respondents.RespondentExport.as_view(),

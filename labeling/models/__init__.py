@@ -8,7 +8,8 @@ from labeling.models.item import Item, PoolEntry
 from labeling.models.media import MediaFile
 from labeling.models.prediction import ModelVersion, Prediction
 from labeling.models.project import ApiKey, LabelSchema, Membership, Project
-from labeling.models.question import Question, QuestionVersion, Respondent
+from labeling.models.question import Question, QuestionVersion, Respondent, RespondentMove
+from labeling.models.retention import RetentionPolicy, RetentionRun
 
 __all__ = [
     "Annotation",
@@ -35,5 +36,8 @@ __all__ = [
     "Question",
     "QuestionVersion",
     "Respondent",
+    "RespondentMove",
+    "RetentionPolicy",
+    "RetentionRun",
     "Skip",
 ]

@@ -52,6 +52,7 @@ class Ask(models.Model):
             # What a respondent was asked lately decides whether they may be asked now.
             models.Index(fields=["project", "respondent_hash", "-created_at"], name="ask_by_respondent"),
             models.Index(fields=["project", "created_at"], name="ask_by_time"),
+            models.Index(fields=["project", "id"], condition=Q(state="answered"), name="ask_answered"),
             models.Index(fields=["expires_at"], condition=Q(state__in=["offered", "shown"]), name="ask_to_expire"),
         ]
         constraints = [

@@ -124,3 +124,32 @@ class Respondent(models.Model):
 
     def __str__(self) -> str:
         return f"respondent {self.respondent_hash[:8]}…"
+
+
+class RespondentMove(models.Model):
+    """A respondent who was known by an earlier key came back, and is known by the present one.
+
+    What decides whether they may be asked moved at once; the rest of their rows follow, and then this row is deleted: it
+    would tell whoever has the earlier key who they are.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    earlier_hash = models.CharField(max_length=64)
+    current_hash = models.CharField(max_length=64)
+    moved_at = models.DateTimeField(default=timezone.now)
+    followed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the rows followed of all tables that have an index of respondents."
+    )
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "earlier_hash"], name="respondent_moves_once"),
+            models.CheckConstraint(
+                condition=~Q(earlier_hash="") & ~Q(current_hash="") & ~Q(earlier_hash=models.F("current_hash")),
+                name="respondent_moves_elsewhere",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.earlier_hash[:8]}… is {self.current_hash[:8]}…"

@@ -88,9 +88,10 @@ def rendered(
 ) -> dict[str, JSONValue]:
     """A question as the widget shows it, in the respondent's language as far as it is worded in it.
 
-    `prediction` is what the model said, None where that is hidden, unknown or no answer of the label schema any more.
+    `prediction` is what the model said, None where that is hidden, unknown or no answer of the label schema any more; a
+    correction then asks what it is.
     """
-    texts = question.texts(locale, is_blind=asked.is_blind) if isinstance(question, Correction) else question.text
+    texts = question.texts(locale, asked) if isinstance(question, Correction) else question.text
     chosen = best_locale(texts, locale)
     shown = asked.shown_answer
     prediction: JSONValue = None

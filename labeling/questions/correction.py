@@ -41,8 +41,9 @@ class _Answer(msgspec.Struct, forbid_unknown_fields=True):
 class Correction(Question, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """Answered {"is_right": true}, {"is_right": false, "correction": <answer>} or, not knowing better, {"is_right": false}.
 
-    The correction is in the form of the project's label schema. A blind ask hides what the model said: it reads "What is
-    it?" (or `blind_text`) and is answered {"correction": <answer>}.
+    The correction is in the form of the project's label schema. A blind ask hides what the model said, and of some items no
+    model has said anything: then there is nothing to be right about, the question reads "What is it?" (or `blind_text`)
+    and is answered {"correction": <answer>}.
     """
 
     kind: ClassVar[str] = "correction"
@@ -58,9 +59,9 @@ class Correction(Question, frozen=True, omit_defaults=True, forbid_unknown_field
             what = label_schema.kind.replace("_", " ")
             raise QuestionError("invalid_question", f"a correction cannot be asked in a project of kind {what}")
 
-    def texts(self, locale: str, *, is_blind: bool) -> Mapping[str, str]:
-        """What is read: the text, or what stands for it where the model's answer is hidden."""
-        if not is_blind:
+    def texts(self, locale: str, asked: Asked) -> Mapping[str, str]:
+        """What is read: the text, or what stands for it where no answer of the model is shown."""
+        if asked.shown_answer is not None:
             return self.text
         if self.blind_text:
             return self.blind_text
@@ -70,9 +71,12 @@ class Correction(Question, frozen=True, omit_defaults=True, forbid_unknown_field
 
     def read(self, answer: JSONValue, asked: Asked) -> Stated:
         given = converted(answer, _Answer)
-        if asked.is_blind:
+        # Of an answer of the model that was shown and fits a newer label schema no more, both may be said.
+        is_outdated = asked.shown_answer is None and not asked.is_blind and asked.predicted_answer is not None
+        if asked.shown_answer is None and not (is_outdated and given.is_right is not UNSET):
             if given.is_right is not UNSET or given.correction is UNSET:
-                raise QuestionError("invalid_answer", 'a blind ask is answered {"correction": ...}')
+                why = "hides what the model said" if asked.is_blind else "is about nothing that a model said"
+                raise QuestionError("invalid_answer", f'an ask that {why} is answered {{"correction": ...}}')
             return Stated(correction=_truth(given.correction, asked))
         if given.is_right is UNSET:
             raise QuestionError("invalid_answer", "is_right is missing")

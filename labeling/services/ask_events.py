@@ -206,7 +206,7 @@ def _values(
         "schema": ask.label_schema_id,
         "respondent": ask.respondent_hash,
         "client_id": client_id,
-        "is_anchored": not ask.is_blind,
+        "is_anchored": not ask.is_blind and ask.predicted_answer is not None,
         "kind": stated.kind,
         "value": _encode(stated.value).decode(),
         "score": stated.score,

@@ -17,7 +17,7 @@ from labeling.models import ApiKey, LabelSchema, Project
 from labeling.models.feedback import Said
 from labeling.respondent_hash import keyed_hash
 from labeling.schema import AnySchema, JSONValue, SchemaError
-from labeling.services import ask_keys, feedback_sql
+from labeling.services import ask_keys, feedback_sql, respondent_moves
 from labeling.services.feedback_sql import StagedFeedback, Stored, Table
 from labeling.services.recording import IntakeReport, OnConflict, Outcome, RowRecorder
 from labeling.wire import RowError
@@ -102,6 +102,7 @@ class FeedbackRecorder(RowRecorder[FeedbackRow]):
     @transaction.atomic
     def _store_rows(self, rows: Sequence[FeedbackRow]) -> dict[int, Outcome]:
         outcomes: dict[int, Outcome] = {}
+        respondent_moves.move_known(self._project.pk, (row.respondent for row in rows), now=self._now)
         schema_row, schema = self._schema(rows)
         ready: list[_Ready] = []
         for position, row in enumerate(rows):

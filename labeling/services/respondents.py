@@ -1,26 +1,25 @@
-"""What is known of an end user: exported, erased, and forgotten with age.
+"""What is known of an end user: exported and erased. What is forgotten with age: labeling.services.retention.
 
 A respondent is known by a keyed hash. Every table of any app that has a column `respondent_hash` takes part, so that a
 new one cannot be forgotten here. Rows of a model that says `exists_only_for_respondent` are deleted, others blanked.
 """
 
-import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.apps import apps
 from django.conf import settings
 from django.db import connection, models, transaction
+from django.db.models import Q
 
-from labeling.models import Correction, Feedback, Project, Respondent
+from labeling.models import Correction, Feedback, Project, Respondent, RespondentMove
 from labeling.respondent_hash import keyed_hash, respondent_key
 
 _HASH: Final = "respondent_hash"
 _SESSION: Final = "session_hash"
 _DELETED: Final[tuple[type[models.Model], ...]] = (Feedback, Correction, Respondent)
 """What exists only because of the respondent; of other rows only the hash is blanked, they are part of the statistics."""
-_BATCH: Final = 5_000
 
 
 @dataclass(frozen=True)
@@ -62,55 +61,14 @@ def erase(project: Project, respondent: str) -> Erased:
     for model in tables():
         rows = model._default_manager.filter(respondent_hash__in=hashes)
         if model in _DELETED:
-            deleted[_name(model)] = _delete(model, list(rows.values_list("pk", flat=True)))
-        elif _is_theirs(model):
+            deleted[_name(model)] = delete_said(model, list(rows.values_list("pk", flat=True)))
+        elif is_theirs(model):
             deleted[_name(model)] = rows.count()
             rows.delete()
         else:
-            blanked[_name(model)] = rows.update(**_blank(model))
+            blanked[_name(model)] = rows.update(**blank(model))
+    RespondentMove.objects.filter(Q(earlier_hash__in=hashes) | Q(current_hash__in=hashes), project=project).delete()
     return Erased(deleted, blanked)
-
-
-def delete_old_feedback(*, now: dt.datetime) -> int:
-    """Delete opinions and behaviour older than FEEDBACK_KEEP_DAYS, batch by batch. Corrections are evidence and stay."""
-    if not settings.FEEDBACK_KEEP_DAYS:
-        return 0
-    before = now - dt.timedelta(days=settings.FEEDBACK_KEEP_DAYS)
-    deleted = 0
-    for project_id in Project.objects.values_list("pk", flat=True):
-        # By project and time there is an index; what is found first is deleted, so the next look finds what is left.
-        old = Feedback.objects.filter(project=project_id, received_at__lt=before).order_by("-received_at")
-        while ids := list(old.values_list("pk", flat=True)[:_BATCH]):
-            with transaction.atomic():
-                deleted += _delete(Feedback, ids)
-    return deleted
-
-
-def forget_old_respondents(*, now: dt.datetime) -> int:
-    """Blank who said or was asked what more than RESPONDENT_KEEP_DAYS ago, and comments; returns the number of rows."""
-    if not settings.RESPONDENT_KEEP_DAYS:
-        return 0
-    before = now - dt.timedelta(days=settings.RESPONDENT_KEEP_DAYS)
-    forgotten = 0
-    for model in tables():
-        if model is Respondent:
-            continue  # opt-outs and privacy budgets are for life
-        fields = {field.name for field in model._meta.concrete_fields}
-        if _is_theirs(model):
-            gone = model._default_manager.filter(changed_at__lt=before).exclude(respondent_hash="")
-            for ids in _batches(gone):
-                forgotten += len(ids)
-                model._default_manager.filter(pk__in=ids).delete()
-            continue
-        age = "received_at" if "received_at" in fields else "created_at"
-        old = model._default_manager.filter(**{f"{age}__lt": before})
-        known = old.exclude(respondent_hash="")
-        for ids in _batches(known):
-            forgotten += model._default_manager.filter(pk__in=ids).update(**_blank(model))
-        if "comment" in fields:
-            for ids in _batches(old.exclude(comment="")):
-                model._default_manager.filter(pk__in=ids).update(comment="")
-    return forgotten
 
 
 def tables() -> list[type[models.Model]]:
@@ -118,7 +76,8 @@ def tables() -> list[type[models.Model]]:
     return [model for model in apps.get_models() if any(field.name == _HASH for field in model._meta.concrete_fields)]
 
 
-def _is_theirs(model: type[models.Model]) -> bool:
+def is_theirs(model: type[models.Model]) -> bool:
+    """Whether its rows exist only for a respondent, at most one for each."""
     return getattr(model, "exists_only_for_respondent", False)
 
 
@@ -126,23 +85,17 @@ def _name(model: type[models.Model]) -> str:
     return str(model._meta.model_name)
 
 
-def _blank(model: type[models.Model]) -> dict[str, str]:
+def blank(model: type[models.Model]) -> dict[str, str]:
+    """What a row says when it does not say any more who it is about."""
     names = {field.name for field in model._meta.concrete_fields}
     return {name: "" for name in (_HASH, _SESSION) if name in names}
 
 
-def _delete(model: type[models.Model], ids: list[int]) -> int:
-    """Rows that superseded these, or were by them, stay and point at nothing."""
+def delete_said(model: type[models.Model], ids: list[int]) -> int:
+    """Delete rows; those that superseded them, or were by them, stay and point at nothing. Returns how many."""
     table = connection.ops.quote_name(model._meta.db_table)
     with connection.cursor() as cursor:
         if any(field.name == "supersedes" for field in model._meta.concrete_fields):
             cursor.execute(f"UPDATE {table} SET supersedes_id = NULL WHERE supersedes_id = ANY(%s)", [ids])  # noqa: S608
         cursor.execute(f"DELETE FROM {table} WHERE id = ANY(%s)", [ids])  # noqa: S608 - the model's own table
         return int(cursor.rowcount)
-
-
-def _batches(rows: "models.QuerySet[Any]") -> Iterator[list[int]]:
-    after = 0
-    while ids := list(rows.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:_BATCH]):
-        yield ids
-        after = ids[-1]

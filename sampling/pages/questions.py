@@ -18,6 +18,7 @@ from labeling.errors import DomainError, InvalidInput
 from labeling.models import Project, Question, QuestionVersion
 from labeling.page_edges import blame, person, project_page, render_project
 from labeling.questions import Asked, QuestionError
+from labeling.questions.locales import in_locale
 from labeling.schema import AnySchema, JSONValue, Numeric
 from labeling.services import questions
 from labeling.services.questions import Wording
@@ -179,14 +180,7 @@ def _show(
         "question": asked,
         "version": version,
         "versions": versions[:_VERSIONS_SHOWN],
-        "text": kinds.rendered(
-            kinds.parse_question(version.kind, version.definition),
-            key=asked.key,
-            version=version.version,
-            locale="en",
-            asked=Asked(),
-            epsilon=version.epsilon,
-        )["text"],
+        "text": in_locale(kinds.parse_question(version.kind, version.definition).text, "en"),
         "results": results,
     }
     return render_project(request, caller, "sampling/question.html", context, active="asks", status=status)
@@ -213,8 +207,7 @@ def _row(asked: Question, answered: int) -> Row:
     (version,) = asked.versions.all()
     parsed = kinds.parse_question(version.kind, version.definition)
     objective: Objective = question_results.objective_of(version)
-    text = kinds.rendered(parsed, key=asked.key, version=version.version, locale="en", asked=Asked())["text"]
-    return Row(asked, version, str(text), answered, objective.wanted)
+    return Row(asked, version, in_locale(parsed.text, "en"), answered, objective.wanted)
 
 
 def _fitting(project: Project) -> list[str]:

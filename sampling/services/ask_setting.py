@@ -14,6 +14,7 @@ from labeling import ask_tokens, respondent_hash, selectors
 from labeling.models import ModelVersion, Project, Question, QuestionVersion
 from labeling.questions import Question as Wording
 from labeling.questions import QuestionError, parse_question
+from labeling.respondent_hash import RespondentKeys
 from labeling.schema import AnySchema
 from sampling.asking import draws
 from sampling.asking.policy import Policy
@@ -63,6 +64,10 @@ class Setting:
     respondent_key: bytes
     session_key: bytes
     token_key: bytes
+    earlier_keys: tuple[RespondentKeys, ...]
+    """Under which respondents may be known still, the newest first; none unless RESPONDENT_KEY was rotated."""
+    holdout_key: bytes
+    """Of the draws by which somebody is never asked: the oldest, so that a rotation changes nobody's lot."""
 
     def version_named(self, model_version_id: int) -> ModelVersion | None:
         return next((each for each in self.versions.values() if each.pk == model_version_id), None)
@@ -131,11 +136,15 @@ def _read(project: Project, kept: _Kept, now: dt.datetime) -> Setting:
         informativeness=strategy,
         rates=kept.rates,
         label_shares=kept.shares,
-        # Not of SECRET_KEY: when that changes, the same respondents stay in the holdout, and replays repeat.
+        # Not of SECRET_KEY: when that changes, replays repeat.
         draw_key=draws.key_for(settings.RESPONDENT_KEY, project.pk),
         respondent_key=respondent_hash.respondent_key(project.pk, settings.RESPONDENT_KEY),
         session_key=respondent_hash.session_key(project.pk, settings.RESPONDENT_KEY),
         token_key=ask_tokens.signing_key(settings.SECRET_KEY),
+        earlier_keys=respondent_hash.earlier_keys(
+            project.pk, settings.RESPONDENT_KEY, settings.RESPONDENT_KEY_FALLBACKS
+        ),
+        holdout_key=draws.key_for([settings.RESPONDENT_KEY, *settings.RESPONDENT_KEY_FALLBACKS][-1], project.pk),
     )
 
 

@@ -115,10 +115,12 @@ class Moment:
         *,
         respondent_hash: str,
         session_hash: str,
+        holdout_name: str,
         now: dt.datetime,
     ) -> None:
         self.setting, self.opportunity, self.subjects, self.state = setting, opportunity, subjects, state
         self.respondent_hash, self.session_hash, self.now = respondent_hash, session_hash, now
+        self.holdout_name = holdout_name
         self._values = [_informativeness(setting, subject) for subject in subjects]
         segment = setting.policy.segment
         self.segments = [subject.segments.get(segment, "") if segment else "" for subject in subjects]
@@ -137,8 +139,8 @@ class Moment:
             is_quiet=opportunity.is_quiet,
             opted_out_seconds=max((opted_out - self.now).total_seconds(), 0.0) if opted_out else 0.0,
             is_blocked=state.is_blocked,
-            holdout_draw=draws.uniform(setting.draw_key, "holdout", self.respondent_hash)
-            if self.respondent_hash
+            holdout_draw=draws.uniform(setting.holdout_key, "holdout", self.holdout_name)
+            if self.holdout_name
             else None,
             history=tuple(self._past(ask, question) for ask in state.history),
             right_count=state.right_count,

@@ -19,7 +19,7 @@ _LABELLED_STATES: Final = frozenset({PoolEntry.State.QUEUED, PoolEntry.State.ANS
 
 _READ_ITEMS: Final = """
 SELECT decision.id, items.found, respondent.opted_out_until, respondent.epsilon_spent, respondent.right_count,
-    respondent.wrong_count, asks.found, respondent.is_blocked
+    respondent.wrong_count, asks.found, respondent.is_blocked{is_known_by_earlier}
 FROM (VALUES (1)) AS one (row_number)
     LEFT JOIN sampling_askdecision decision
         ON decision.project_id = %(project)s AND decision.opportunity_id = %(opportunity)s
@@ -49,8 +49,18 @@ FROM (VALUES (1)) AS one (row_number)
             JOIN labeling_questionversion version ON version.id = ask.question_version_id) asks ON true"""
 
 # PostgreSQL takes an array to have ten elements, and would rather plan anew each time than trust that.
-_READ_ONE: Final = _READ_ITEMS.format(of_keys="item.key = %(key)s")
-_READ: Final = _READ_ITEMS.format(of_keys="item.key = ANY(%(keys)s)")
+_ONE, _SEVERAL = "item.key = %(key)s", "item.key = ANY(%(keys)s)"
+_READ_ONE: Final = _READ_ITEMS.format(of_keys=_ONE, is_known_by_earlier="")
+_READ: Final = _READ_ITEMS.format(of_keys=_SEVERAL, is_known_by_earlier="")
+
+# After a rotation of the key only: whether anything that decides stands under an earlier hash of the respondent.
+_IS_KNOWN_BY_EARLIER: Final = """,
+    EXISTS (SELECT FROM labeling_respondent known
+        WHERE known.project_id = %(project)s AND known.respondent_hash = ANY(%(earlier)s))
+    OR EXISTS (SELECT FROM labeling_ask known
+        WHERE known.project_id = %(project)s AND known.respondent_hash = ANY(%(earlier)s))"""
+_READ_ONE_OR_EARLIER: Final = _READ_ITEMS.format(of_keys=_ONE, is_known_by_earlier=_IS_KNOWN_BY_EARLIER)
+_READ_OR_EARLIER: Final = _READ_ITEMS.format(of_keys=_SEVERAL, is_known_by_earlier=_IS_KNOWN_BY_EARLIER)
 
 # Every asking holds the first until commit, shared; who rebuilds the counters holds it alone. The second makes the asks
 # of a respondent take turns.
@@ -175,6 +185,8 @@ class State:
     wrong_count: int = 0
     history: tuple[Asked, ...] = ()
     is_blocked: bool = False
+    is_known_by_earlier: bool = False
+    """Something stands under an earlier hash of the respondent, and is not in here."""
 
 
 class WrittenRow(msgspec.Struct, kw_only=True):
@@ -244,6 +256,7 @@ def read(
     keys: Sequence[str],
     respondent_hash: str,
     *,
+    earlier_hashes: Sequence[str] = (),
     since: dt.datetime,
     now: dt.datetime,
 ) -> State:
@@ -256,11 +269,15 @@ def read(
         "now": now,
         "most": MOST_PAST_ASKS,
     }
+    one, several = _READ_ONE, _READ
+    if earlier_hashes:
+        one, several = _READ_ONE_OR_EARLIER, _READ_OR_EARLIER
+        values["earlier"] = list(earlier_hashes)
     if len(keys) == 1:
-        found = prepared.fetch(_READ_ONE, {**values, "key": keys[0]})
+        found = prepared.fetch(one, {**values, "key": keys[0]})
     else:
-        found = prepared.fetch(_READ, {**values, "keys": list(keys)})
-    ((decision_id, items, opted_out, epsilon, right, wrong, asks, is_blocked),) = found
+        found = prepared.fetch(several, {**values, "keys": list(keys)})
+    ((decision_id, items, opted_out, epsilon, right, wrong, asks, is_blocked, *earlier),) = found
     return State(
         decision_id,
         {key: _known(*columns) for key, *columns in items or _nothing},
@@ -270,6 +287,7 @@ def read(
         wrong or 0,
         tuple(Asked(*columns) for columns in asks or _nothing),
         bool(is_blocked),
+        any(earlier),
     )
 
 

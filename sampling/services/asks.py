@@ -9,6 +9,7 @@ docs/adr/0011-ask-counters.md.
 import datetime as dt
 import logging
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from labeling.errors import InvalidInput, Unavailable
 from labeling.models import Ask, Project, Question
 from labeling.questions import Asked, parse_question, rendered
 from labeling.schema import JSONValue
+from labeling.services import respondent_moves
 from labeling.splitting import bucket_of
 from labeling.wire import RowError
 from sampling.asking import deciding, draws
@@ -116,6 +118,11 @@ class _Deciding:
         # A hash as long as a respondent's; they cannot meet, for the keys differ.
         self.respondent_hash = respondent_hash.keyed_hash(setting.respondent_key, opportunity.respondent) or session
         self.session_hash = session
+        self.earlier_hashes = (
+            [each.hash_of(opportunity.respondent, opportunity.session) for each in setting.earlier_keys]
+            if self.respondent_hash
+            else []
+        )
         self.draws = draws.of_opportunity(setting.draw_key, opportunity.opportunity_id)
         self.keys = [row.key for row in opportunity.rows]
         self.window = ask_counters.window_of(
@@ -128,7 +135,7 @@ class _Deciding:
             return replayed(
                 self.setting,
                 state.decision_id,
-                respondent=self.respondent_hash,
+                respondents={self.respondent_hash, *self.earlier_hashes},
                 locale=self.opportunity.locale,
                 now=self.now,
             )
@@ -141,12 +148,30 @@ class _Deciding:
         return self._refuse(moment, situation, decision)
 
     def _read(self) -> State:
+        state = self._read_present()
+        if not state.is_known_by_earlier:
+            return state
+        respondent_moves.move(
+            self.setting.project_id,
+            earlier=self.earlier_hashes,
+            current=self.respondent_hash,
+            sessions={
+                respondent_hash.keyed_hash(each.session, self.opportunity.session): self.session_hash
+                for each in self.setting.earlier_keys
+                if self.session_hash
+            },
+            now=self.now,
+        )
+        return self._read_present()
+
+    def _read_present(self) -> State:
         since = self.now - dt.timedelta(seconds=self.setting.policy.memory_seconds)
         return ask_sql.read(
             self.setting.project_id,
             self.opportunity.opportunity_id,
             self.keys,
             self.respondent_hash,
+            earlier_hashes=self.earlier_hashes,
             since=since,
             now=self.now,
         )
@@ -160,6 +185,7 @@ class _Deciding:
             state,
             respondent_hash=self.respondent_hash,
             session_hash=self.session_hash,
+            holdout_name=self.earlier_hashes[-1] if self.earlier_hashes else self.respondent_hash,
             now=self.now,
         )
 
@@ -334,10 +360,12 @@ class _Deciding:
         return answer
 
 
-def replayed(setting: Setting, decision_id: int, *, respondent: str, locale: str, now: dt.datetime) -> Answer:
+def replayed(
+    setting: Setting, decision_id: int, *, respondents: Collection[str], locale: str, now: dt.datetime
+) -> Answer:
     """The answer that a logged decision gives again. An ask that is over is not to be shown any more: then `ask` is False.
 
-    Only the respondent (a hash) whom it was about is told what was asked: to whoever else names the opportunity the answer
+    Only the respondent (by any of their hashes) whom it was about is told what was asked: to whoever else names the opportunity the answer
     is no, without a word of the item and without a token.
     """
     decision = AskDecision.objects.select_related("policy", "ask", "item", "question_version__question").get(
@@ -351,7 +379,7 @@ def replayed(setting: Setting, decision_id: int, *, respondent: str, locale: str
         propensity=decision.propensity,
         policy_version=decision.policy.version,
     )
-    if decision.respondent_hash != respondent:
+    if decision.respondent_hash not in respondents:
         return answer
     answer.key = decision.item.key if decision.item else None
     answer.prediction_id, answer.ask_id = decision.prediction_id, decision.ask_id

@@ -8,6 +8,7 @@ from django.conf import settings
 from rest_framework.test import APIClient
 
 from labeling.models import ApiKey, Ask, Item, Prediction, Project, Question, QuestionVersion
+from labeling.redis_client import redis_client
 from labeling.respondent_hash import keyed_hash, respondent_key
 from labeling.services import api_keys, ask_keys, intake, questions
 from labeling.services.questions import Wording
@@ -97,6 +98,12 @@ def ask(
 
 def hash_of(project: Project, respondent: str) -> str:
     return keyed_hash(respondent_key(project.pk, settings.RESPONDENT_KEY), respondent)
+
+
+def forget_rates() -> None:
+    """All tests come from one address."""
+    for name in redis_client().scan_iter("rate:*"):
+        redis_client().delete(name)
 
 
 def url(of: Ask) -> str:

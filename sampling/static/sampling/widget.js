@@ -235,7 +235,8 @@ const field = (tag, more, ...children) => el(tag, { class: "field", "aria-labell
 const written = (maxlength, text, done) => {
   const area = field("textarea", { rows: 3, maxlength });
   area.value = text;
-  return withSend(area, () => (area.value.trim() && area.value !== text ? area.value : undefined), done);
+  const read = () => area.value.toWellFormed().replaceAll("\0", "");
+  return withSend(area, () => (read().trim() && read() !== text ? read() : undefined), done);
 };
 
 const oneOf = (options, done) => {
@@ -272,7 +273,8 @@ const kinds = {
   rating: (question, done) => rated(question, (rating) => done({ rating })),
   single_choice: ({ options }, done) => oneOf(options, (choice) => done({ choice })),
   multiple_choice: (question, done) => severalOf(question, (choices) => done({ choices })),
-  text: ({ longest, prediction }, done) => written(longest, prediction?.answer.text ?? "", (text) => done({ text })),
+  text: ({ longest }, done) => written(longest, "", (text) => done({ text })),
+  text_correction: ({ longest, prediction }, done) => written(longest, prediction?.answer.text ?? "", (text) => done({ text })),
   preference: (question, done) => {
     const options = ["a", "b"].map((key) => ({ key, text: question[key] }));
     if (question.tie) options.push({ key: "tie", text: t("tie") });
@@ -284,20 +286,20 @@ const kinds = {
   },
 
   correction: (question, done, prompt) => {
-    const { prediction, is_blind, options } = question;
+    const { prediction, options } = question;
     const others = { ...question, options: options.filter(({ key }) => key !== prediction?.answer.choice) };
     const correct = () => [
-      !is_blind && small(t("correct")),
-      ...kinds[question.answer_kind](others, (correction) => done({ ...(!is_blind && { is_right: false }), correction })),
-      button(t("unknown"), "plain", () => (is_blind ? prompt.dismiss() : prompt.end())),
+      prediction && small(t("correct")),
+      ...kinds[question.answer_kind](others, (correction) => done({ ...(prediction && { is_right: false }), correction })),
+      button(t("unknown"), "plain", () => (prediction ? prompt.end() : prompt.dismiss())),
     ];
-    if (is_blind) return correct();
+    if (!prediction) return correct(); // hidden, or none
     const verdict = radios("row", [{ key: "yes", text: t("yes") }, { key: "no", text: t("no") }], (key) => {
       if (key === "yes") return done({ is_right: true });
       prompt.answer({ is_right: false }); // superseded by a correction
       prompt.fill(correct());
     });
-    return [prediction && el("p", { class: "said", dir: "auto" }, prediction.text), ...verdict];
+    return [el("p", { class: "said", dir: "auto" }, prediction.text), ...verdict];
   },
 
   survey: ({ steps }, done, prompt) => {
@@ -321,7 +323,6 @@ const kinds = {
   },
 };
 kinds.multi_label = kinds.multiple_choice;
-kinds.text_correction = kinds.text;
 
 // -- the prompt
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Page, expect
 
-from labeling.models import Ask, Correction, Feedback, Item, Project
+from labeling.models import Ask, Correction, Feedback, Item, PoolEntry, Project
 from tests.browser.widget.conftest import ask, heard, question, wait_until_sent
 
 Visit = Callable[[], Page]
@@ -102,6 +102,51 @@ def test_a_blind_question_asks_what_it_is(visit: Visit, asking: Project, item: I
     correction = Correction.objects.get()
     assert (correction.answer, correction.is_anchored) == ({"choice": "1"}, False)
     assert not Feedback.objects.exists()
+
+
+def test_a_question_about_what_no_model_said_anything_of_asks_what_it_is(
+    visit: Visit, asking: Project, item: Item
+) -> None:
+    unpredicted = Item.objects.create(project=asking, key="new", payload={"text": "new"}, bucket=0)
+    PoolEntry.objects.create(item=unpredicted, project=asking, bucket=0)
+    key = question(asking, "correction")
+    page = visit()
+    assert ask(page, unpredicted, question=key)["is_blind"] is False
+    dialog = page.get_by_role("dialog", name="What is it?")
+    expect(dialog.get_by_role("radio")).to_have_count(10)
+    expect(dialog.get_by_text("What is it?")).to_have_count(1)
+    reach(page)
+    press(page, ["ArrowRight", "Enter"])
+    wait_until_sent(page, "answered")
+    correction = Correction.objects.get()
+    assert (correction.answer, correction.is_anchored) == ({"choice": "1"}, False)
+    assert not Feedback.objects.exists()
+
+
+def test_characters_that_cannot_be_stored_do_not_lose_the_answer(visit: Visit, asking: Project, item: Item) -> None:
+    """A pasted NUL, and half of an emoji, as a limit on the length may leave it."""
+    key = question(asking, "text")
+    page = visit()
+    ask(page, item, question=key)
+    box = page.get_by_role("textbox")
+    box.evaluate("""box => { box.value = "a\\0b\\ud83d"; box.dispatchEvent(new Event("input", { bubbles: true })); }""")
+    page.get_by_role("button", name="Send").click()
+    wait_until_sent(page, "answered")
+    assert Feedback.objects.get().value == "ab\ufffd"
+
+
+def test_only_a_correction_starts_with_the_models_text(visit: Visit) -> None:
+    page = visit()
+    said = {
+        "key": "q", "text": "What went wrong?", "help": "", "locale": "en", "direction": "ltr", "longest": 100,
+        "prediction": {"answer": {"text": "What the model wrote"}, "text": "What the model wrote"},
+    }  # fmt: skip
+    page.evaluate("question => feedback('show', { question })", {**said, "kind": "text"})
+    expect(page.get_by_role("textbox")).to_have_value("")
+    correction = {**said, "kind": "correction", "answer_kind": "text_correction", "options": []}
+    page.evaluate("question => feedback('show', { question })", correction)
+    page.get_by_role("radio", name="No").click()
+    expect(page.get_by_role("textbox")).to_have_value("What the model wrote")
 
 
 def test_a_survey_is_answered_step_by_step(visit: Visit, asking: Project, item: Item) -> None:

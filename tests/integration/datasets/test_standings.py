@@ -13,7 +13,7 @@ from datasets.services import standings
 from datasets.services.standings import Action
 from labeling.errors import DomainError, InvalidInput, NotAllowed
 from labeling.models import Annotation, AnnotationTask, Membership, Project, Respondent
-from labeling.services import annotation_queue, projects, respondents
+from labeling.services import annotation_queue, projects, respondents, retention
 from labeling.services.annotation_queue import NewTask
 from tests.factories import crowd
 from tests.factories import sampling as factory
@@ -227,7 +227,7 @@ def test_standings_of_respondents_are_forgotten_with_age(project: Project, setti
     SourceStanding.objects.create(project=project, respondent_hash="a" * 64, changed_at=old)
     SourceStanding.objects.create(project=project, respondent_hash="b" * 64, changed_at=NOW)
     SourceStanding.objects.create(project=project, annotator=annotator, changed_at=old)
-    respondents.forget_old_respondents(now=NOW)
+    retention.apply(project, now=NOW)
     assert set(SourceStanding.objects.values_list("respondent_hash", flat=True)) == {"", "b" * 64}
 
 

@@ -24,9 +24,11 @@ from labeling.models import (
     Item,
     MediaFile,
     Project,
+    RespondentMove,
+    RetentionRun,
     Skip,
 )
-from labeling.services import intake
+from labeling.services import intake, retention_policies
 from tests.factories import asks
 from tests.factories.labeling import item_row, model_version, prediction_part
 
@@ -54,6 +56,9 @@ def everything(project: Project, owner: User, secret_key: str) -> None:
     Embedding.objects.create(item=item, project=project, space=space, vector=b"\0\0")
     AnnotatorDay.objects.create(project=project, annotator=owner, day=NOW.date())
     IdempotentRequest.objects.create(project=project, endpoint="items", key="k")
+    RespondentMove.objects.create(project=project, earlier_hash="a", current_hash="b")
+    policy = retention_policies.new_version(project, by=owner, text_days=30)
+    RetentionRun.objects.create(project=project, policy=policy, counts={"text_days": 3})
     ask = asks.ask(project, "correction")
     answer = {"is_right": False, "correction": {"choice": "cat"}}
     assert asks.tell(APIClient(), ask, "answered", answer=answer, comment="<script></script>").status_code == 200

@@ -1,4 +1,4 @@
-"""What is known of an end user: exported, erased, forgotten with age; and the tasks that see to it."""
+"""What is known of an end user: exported and erased; and the tasks that see to feedback."""
 
 import datetime as dt
 import json
@@ -11,14 +11,13 @@ from rest_framework.test import APIClient
 
 from feedbackproject import receivers
 from labeling import news, tasks
-from labeling.models import Ask, Correction, Feedback, Prediction, Project, Respondent
+from labeling.models import Ask, Feedback, Prediction, Project, Respondent
 from labeling.services import feedback, respondents
 from tests.factories import asks
 from tests.factories.asks import tell
 from tests.factories.labeling import other_project
 
 URL = "/api/v1/projects/pets/respondents"
-NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
 
 @pytest.fixture
@@ -113,41 +112,6 @@ def test_who_may_export_and_erase(request: pytest.FixtureRequest, said: Project,
     assert client.get(f"{URL}/user-1/export").status_code == status
     assert client.delete(f"{URL}/user-1").status_code == status
     assert Respondent.objects.count() == (1 if status == 200 else 2)
-
-
-# -- age --------------------------------------------------------------------------------------------------------------
-
-
-def test_by_default_nothing_is_forgotten(said: Project) -> None:
-    before = everything()
-    later = timezone.now() + dt.timedelta(days=10_000)
-    assert respondents.delete_old_feedback(now=later) == respondents.forget_old_respondents(now=later) == 0
-    assert everything() == before
-
-
-def test_old_feedback_is_deleted_and_corrections_stay(said: Project) -> None:
-    newest = Feedback.objects.filter(supersedes__isnull=False).latest("id")
-    Feedback.objects.exclude(pk=newest.pk).update(received_at=NOW - dt.timedelta(days=31))
-    Feedback.objects.filter(pk=newest.pk).update(received_at=NOW - dt.timedelta(days=29))
-    with override_settings(FEEDBACK_KEEP_DAYS=30):
-        assert respondents.delete_old_feedback(now=NOW) == 5
-        assert respondents.delete_old_feedback(now=NOW) == 0
-    newest.refresh_from_db()
-    assert newest.supersedes_id is None
-    assert Correction.objects.count() == 4
-
-
-def test_old_respondents_are_blanked_and_their_rows_stay(said: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(respondents, "_BATCH", 2)
-    with override_settings(RESPONDENT_KEEP_DAYS=30):
-        assert respondents.forget_old_respondents(now=timezone.now() + dt.timedelta(days=29)) == 0
-        later = timezone.now() + dt.timedelta(days=31)
-        assert respondents.forget_old_respondents(now=later) == 6 + 4 + 2 + 1
-        assert respondents.forget_old_respondents(now=later) == 0
-    assert (Feedback.objects.count(), Correction.objects.count(), Ask.objects.count()) == (6, 4, 2)
-    assert "I am" not in everything()
-    assert Feedback.objects.exclude(respondent_hash="").count() == 0
-    assert Respondent.objects.count() == 2
 
 
 # -- tasks ------------------------------------------------------------------------------------------------------------

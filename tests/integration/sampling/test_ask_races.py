@@ -12,7 +12,7 @@ import redis
 from django.db import connection, transaction
 from pytest_django import Settings
 
-from labeling.models import Ask, Item, Prediction, Project
+from labeling.models import Ask, Item, Prediction, Project, Respondent, RespondentMove
 from labeling.redis_client import redis_client
 from sampling.models import AskDecision
 from sampling.services import ask_counters, ask_policies, ask_setting, ask_sql, asks
@@ -38,6 +38,22 @@ def test_two_requests_for_one_respondent_at_once_ask_once(project: Project, turn
     assert set(said) <= {"selected", "concurrent", "degraded"}
     assert Ask.objects.count() == 1
     assert AskDecision.objects.count() == 8
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_who_comes_back_after_a_rotation_eight_times_at_once_is_moved_once(
+    project: Project, settings: Settings, turn: int
+) -> None:
+    make.asking(project)
+    settings.RESPONDENT_KEY = "the old key"
+    assert make.decide(project, "first", now=LATE, respondent="u").ask
+    Respondent.objects.update(epsilon_spent=3.0)
+    settings.RESPONDENT_KEY, settings.RESPONDENT_KEY_FALLBACKS = "the new key", ["the old key"]
+    said = at_once([partial(reason, project, f"o-{number}", respondent="u") for number in range(8)])
+    assert set(said) == {"concurrent"}
+    assert [each.epsilon_spent for each in Respondent.objects.all()] == [3.0]
+    assert Respondent.objects.get().respondent_hash == Ask.objects.get().respondent_hash
+    assert RespondentMove.objects.count() == 1
 
 
 def test_a_budget_of_one_with_eight_threads_is_spent_exactly_once(project: Project) -> None:

@@ -357,6 +357,36 @@ def test_part_of_the_noes_is_logged_with_its_weight_and_all_predictions(project:
     assert Prediction.objects.count() == 40
 
 
+def unlogged(project: Project, name: str, **changes: Any) -> asks.Answer:
+    """A no that was left out of the log."""
+    make.asking(project, logged_share_of_no=0.0001, **changes)
+    refused = make.decide(project, name)
+    assert not refused.ask
+    assert not AskDecision.objects.exists()
+    return refused
+
+
+@pytest.mark.parametrize(
+    "changes", [{"threshold": 5.0}, {"is_asking": False}, {"holdout_share": 0.5, "threshold": 5.0}]
+)
+def test_a_no_that_was_not_logged_is_repeated_while_nothing_changes(project: Project, changes: dict[str, Any]) -> None:
+    refused = unlogged(project, "o-1", **changes)
+    for minutes in (0, 5, 24 * 60):
+        again = make.decide(project, "o-1", now=NOW + dt.timedelta(minutes=minutes))
+        assert (again.ask, again.reason, again.propensity) == (False, refused.reason, refused.propensity)
+    assert not AskDecision.objects.exists()
+
+
+def test_a_no_that_was_not_logged_is_decided_again_once_things_have_changed(project: Project) -> None:
+    unlogged(project, "o-1", is_asking=False)
+    make.policy(project, is_asking=True)
+    asked = make.decide(project, "o-1")
+    assert asked.ask
+    make.policy(project, is_asking=False)
+    again = make.decide(project, "o-1")
+    assert (again.ask, again.ask_id) == (True, asked.ask_id), "what is logged is repeated as it was"
+
+
 def test_of_a_list_at_most_one_is_asked_and_all_are_logged(project: Project) -> None:
     make.asking(project, threshold=0.3, temperature=0.1)
     rows = [

@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
-from labeling.models import ApiKey, Ask, Item, Prediction, Project
+from labeling.models import ApiKey, Ask, Correction, Feedback, Item, Prediction, Project
 from labeling.services import api_keys
 from sampling.models import AskDecision, AskPolicy
 from tests.factories import asking as make
@@ -56,6 +56,21 @@ def test_an_app_asks_and_the_respondent_answers_by_the_token(app_client: APIClie
     told = answering.tell(APIClient(), f"/api/v1/asks/{said['token']}", "answered", answer={"is_right": True})
     assert told.status_code == 200
     assert Ask.objects.get().state == "answered"
+
+
+def test_of_an_item_without_a_prediction_the_respondent_is_asked_what_it_is(
+    app_client: APIClient, asking: Project
+) -> None:
+    said = ask(app_client, prediction=...).json()
+    assert (said["ask"], said["is_blind"], said["prediction_id"]) == (True, False, None)
+    assert (said["question"]["text"], said["question"]["prediction"]) == ("What is it?", None)
+    url = f"/api/v1/asks/{said['token']}"
+    refused = answering.tell(APIClient(), url, "answered", answer={"is_right": True})
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_answer")
+    assert Ask.objects.get().state == "offered"
+    assert answering.tell(APIClient(), url, "answered", answer={"correction": {"choice": "dog"}}).status_code == 200
+    stated = Correction.objects.get()
+    assert (stated.answer, stated.is_anchored, Feedback.objects.count()) == ({"choice": "dog"}, False, 0)
 
 
 def test_the_same_body_again_is_the_same_decision(app_client: APIClient, asking: Project) -> None:

@@ -38,16 +38,32 @@ def test_a_blind_correction_is_answered_with_the_truth_alone() -> None:
     assert read_answer(made, {"correction": {"choice": "7"}}, asked=BLIND) == Stated(correction={"choice": "7"})
     refused: list[Any] = [{"is_right": True}, {"is_right": False, "correction": {"choice": "1"}}, {}]
     for answer in refused:
-        with pytest.raises(QuestionError, match="blind"):
+        with pytest.raises(QuestionError, match="hides what the model said"):
             read_answer(made, answer, asked=BLIND)
 
 
-def test_right_about_nothing_known_states_no_truth() -> None:
-    """Also where the label schema has lost the class meanwhile."""
-    right = Stated("thumb", "up", 1.0)
+def test_a_correction_of_what_no_model_said_anything_of_asks_what_it_is() -> None:
+    unpredicted = Asked(SCHEMA, None)
+    shown = show("correction", unpredicted)
+    assert (shown["text"], shown["prediction"], shown["is_blind"]) == ("What is it?", None, False)
     made = question("correction")
-    assert read_answer(made, {"is_right": True}, asked=Asked(SCHEMA, None)) == right
-    assert read_answer(made, {"is_right": True}, asked=Asked(SCHEMA, {"choice": "9"})) == right
+    assert read_answer(made, {"correction": {"choice": "7"}}, asked=unpredicted) == Stated(correction={"choice": "7"})
+    refused: list[Any] = [{"is_right": True}, {"is_right": False}, {"is_right": False, "correction": {"choice": "1"}}]
+    for answer in refused:
+        with pytest.raises(QuestionError, match="about nothing that a model said") as error:
+            read_answer(made, answer, asked=unpredicted)
+        assert error.value.code == "invalid_answer"
+
+
+def test_what_the_model_said_and_the_label_schema_has_lost_is_answered_as_it_was_shown() -> None:
+    """Before the schema changed it read "Is this right?", and since then "What is it?"."""
+    outdated = Asked(SCHEMA, {"choice": "9"})
+    made = question("correction")
+    assert show("correction", outdated)["text"] == "What is it?"
+    assert read_answer(made, {"is_right": True}, asked=outdated) == Stated("thumb", "up", 1.0)
+    corrected: Any = {"is_right": False, "correction": {"choice": "1"}}
+    assert read_answer(made, corrected, asked=outdated) == Stated("thumb", "down", 0.0, {"choice": "1"})
+    assert read_answer(made, {"correction": {"choice": "1"}}, asked=outdated) == Stated(correction={"choice": "1"})
 
 
 def test_a_class_that_is_not_in_the_schema_is_told() -> None:
