@@ -17,6 +17,7 @@ from django.db import IntegrityError, transaction
 
 from labeling import ask_tokens, news, respondent_hash
 from labeling.ask_tokens import AskToken
+from labeling.combining import Combiner
 from labeling.errors import InvalidInput, Unavailable
 from labeling.models import Ask, Project, Question
 from labeling.questions import Asked, parse_question, rendered
@@ -33,12 +34,25 @@ from sampling.services import ask_counters, ask_setting, ask_situation, ask_sql
 from sampling.services.ask_counters import CountersDown, Ticket
 from sampling.services.ask_setting import LiveQuestion, Setting
 from sampling.services.ask_situation import Moment, Opportunity, Subject
-from sampling.services.ask_sql import Record, State, WrittenRow
+from sampling.services.ask_sql import Record, State, Wanted, Written, WrittenRow
 
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 4
+_MOST_AT_ONCE: Final = 16
 _encode: Final = msgspec.json.Encoder().encode
+
+
+def _names(record: Record) -> list[tuple[int, str, str]]:
+    """The opportunity and the items, none of which one statement can write twice."""
+    about = [(record.project_id, "item", row.key) for row in record.rows]
+    return [(record.project_id, "opportunity", record.opportunity_id), *about]
+
+
+_states: Final[Combiner[Wanted, State]] = Combiner(lambda several: ask_sql.read(several), most=_MOST_AT_ONCE)
+_refusals: Final[Combiner[Record, Written]] = Combiner(
+    lambda records: ask_sql.write(records), most=_MOST_AT_ONCE, names=_names
+)
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -141,14 +155,15 @@ class _Deciding:
         return self._refuse(moment, situation, decision)
 
     def _read(self) -> State:
-        since = self.now - dt.timedelta(seconds=self.setting.policy.memory_seconds)
-        return ask_sql.read(
-            self.setting.project_id,
-            self.opportunity.opportunity_id,
-            self.keys,
-            self.respondent_hash,
-            since=since,
-            now=self.now,
+        return _states(
+            Wanted(
+                project_id=self.setting.project_id,
+                opportunity_id=self.opportunity.opportunity_id,
+                keys=self.keys,
+                respondent_hash=self.respondent_hash,
+                since=self.now - dt.timedelta(seconds=self.setting.policy.memory_seconds),
+                now=self.now,
+            )
         )
 
     def _moment(self, state: State) -> Moment:
@@ -195,7 +210,7 @@ class _Deciding:
         share = setting.logged_share_of_no
         is_logged = share >= 1.0 or draws.uniform(setting.draw_key, "log", name) < share
         record = self._record(moment, situation, decision, is_logged=is_logged, log_weight=1.0 / share)
-        written = ask_sql.write(setting.project_id, record, now=self.now)
+        written = _refusals(record)
         if not written.is_complete or (is_logged and written.decision_id is None):
             raise _Raced
         self._tell()
@@ -218,7 +233,7 @@ class _Deciding:
                 if ticket is None:
                     return self._refuse(moment, situation, decision)
                 record = self._record(moment, situation, decision)
-                written = ask_sql.write(self.setting.project_id, record, now=self.now)
+                (written,) = ask_sql.write([record])
                 if not written.is_complete or written.ask_id is None:
                     raise _Raced
                 self._tell()
@@ -271,6 +286,8 @@ class _Deciding:
         subject = moment.subjects[place] if place >= 0 else None
         about = decision.eligible.index(place) if place in decision.eligible else None
         return Record(
+            now=self.now,
+            project_id=setting.project_id,
             opportunity_id=self.opportunity.opportunity_id,
             policy_id=setting.policy_id,
             question_version_id=question.version_id if question else None,
@@ -426,10 +443,10 @@ class _Logged(msgspec.Struct, omit_defaults=True):
     propensities: tuple[float, ...] = ()
 
 
-def _terms(situation: Situation, decision: Decision, *, is_list: bool) -> bytes:
+def _terms(situation: Situation, decision: Decision, *, is_list: bool) -> msgspec.Raw:
     if not is_list:
-        return _encode(_Logged(situation, decision.terms))
-    return _encode(_Logged(situation, decision.terms, decision.eligible, decision.propensities))
+        return msgspec.Raw(_encode(_Logged(situation, decision.terms)))
+    return msgspec.Raw(_encode(_Logged(situation, decision.terms, decision.eligible, decision.propensities)))
 
 
 def _row(setting: Setting, place: int, subject: Subject) -> WrittenRow:
