@@ -1,6 +1,5 @@
 """Asking with several sessions at work: nobody is asked twice, no budget is overrun, whatever Redis does meanwhile."""
 
-import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
