@@ -8,20 +8,16 @@ docs/adr/0011-ask-counters.md.
 
 import datetime as dt
 import logging
-import secrets
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 from django.db import IntegrityError, transaction
 
-from labeling import ask_tokens, news, respondent_hash
-from labeling.ask_tokens import AskToken
+from labeling import news, respondent_hash
+from labeling.combining import Combiner
 from labeling.errors import InvalidInput, Unavailable
-from labeling.models import Ask, Project, Question
-from labeling.questions import Asked, parse_question, rendered
-from labeling.schema import JSONValue
+from labeling.models import Project, Question
 from labeling.services import respondent_moves
 from labeling.splitting import bucket_of
 from labeling.wire import RowError
@@ -30,35 +26,30 @@ from sampling.asking.deciding import Decision
 from sampling.asking.gates import DEGRADED_RETRY_SECONDS
 from sampling.asking.policy import Reason
 from sampling.asking.situation import Situation, Spending
-from sampling.models import AskDecision
-from sampling.services import ask_counters, ask_setting, ask_situation, ask_sql
+from sampling.services import ask_answers, ask_counters, ask_setting, ask_situation, ask_sql
+from sampling.services.ask_answers import Answer
 from sampling.services.ask_counters import CountersDown, Ticket
 from sampling.services.ask_setting import LiveQuestion, Setting
 from sampling.services.ask_situation import Moment, Opportunity, Subject
-from sampling.services.ask_sql import Record, State, WrittenRow
+from sampling.services.ask_sql import Record, State, Wanted, Written, WrittenRow
 
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 4
+_MOST_AT_ONCE: Final = 16
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Answer(msgspec.Struct, kw_only=True):
-    """What the app is told. `ask` says whether to show the question now."""
+def _names(record: Record) -> list[tuple[int, str, str]]:
+    """The opportunity and the items, none of which one statement can write twice."""
+    about = [(record.project_id, "item", row.key) for row in record.rows]
+    return [(record.project_id, "opportunity", record.opportunity_id), *about]
 
-    ask: bool
-    reason: str
-    opportunity_id: str
-    key: str | None = None
-    prediction_id: int | None = None
-    ask_id: int | None = None
-    token: str | None = None
-    expires_at: dt.datetime | None = None
-    propensity: float | None = None
-    is_blind: bool = False
-    policy_version: int = 0
-    question: dict[str, Any] | None = None
-    retry_after_seconds: int | None = None
+
+_states: Final[Combiner[Wanted, State]] = Combiner(lambda several: ask_sql.read(several), most=_MOST_AT_ONCE)
+_refusals: Final[Combiner[Record, Written]] = Combiner(
+    lambda records: ask_sql.write(records), most=_MOST_AT_ONCE, names=_names
+)
 
 
 class _Raced(Exception):
@@ -132,7 +123,7 @@ class _Deciding:
     def run(self, *, is_dry_run: bool) -> Answer:
         state = self._read()
         if state.decision_id is not None:
-            return replayed(
+            return ask_answers.replayed(
                 self.setting,
                 state.decision_id,
                 respondents={self.respondent_hash, *self.earlier_hashes},
@@ -165,15 +156,16 @@ class _Deciding:
         return self._read_present()
 
     def _read_present(self) -> State:
-        since = self.now - dt.timedelta(seconds=self.setting.policy.memory_seconds)
-        return ask_sql.read(
-            self.setting.project_id,
-            self.opportunity.opportunity_id,
-            self.keys,
-            self.respondent_hash,
-            earlier_hashes=self.earlier_hashes,
-            since=since,
-            now=self.now,
+        return _states(
+            Wanted(
+                project_id=self.setting.project_id,
+                opportunity_id=self.opportunity.opportunity_id,
+                keys=self.keys,
+                respondent_hash=self.respondent_hash,
+                earlier_hashes=self.earlier_hashes,
+                since=self.now - dt.timedelta(seconds=self.setting.policy.memory_seconds),
+                now=self.now,
+            )
         )
 
     def _moment(self, state: State) -> Moment:
@@ -221,7 +213,7 @@ class _Deciding:
         share = setting.logged_share_of_no
         is_logged = share >= 1.0 or draws.uniform(setting.draw_key, "log", name) < share
         record = self._record(moment, situation, decision, is_logged=is_logged, log_weight=1.0 / share)
-        written = ask_sql.write(setting.project_id, record, now=self.now)
+        written = _refusals(record)
         if not written.is_complete or (is_logged and written.decision_id is None):
             raise _Raced
         self._tell()
@@ -244,7 +236,7 @@ class _Deciding:
                 if ticket is None:
                     return self._refuse(moment, situation, decision)
                 record = self._record(moment, situation, decision)
-                written = ask_sql.write(self.setting.project_id, record, now=self.now)
+                (written,) = ask_sql.write([record])
                 if not written.is_complete or written.ask_id is None:
                     raise _Raced
                 self._tell()
@@ -297,6 +289,8 @@ class _Deciding:
         subject = moment.subjects[place] if place >= 0 else None
         about = decision.eligible.index(place) if place in decision.eligible else None
         return Record(
+            now=self.now,
+            project_id=setting.project_id,
             opportunity_id=self.opportunity.opportunity_id,
             policy_id=setting.policy_id,
             question_version_id=question.version_id if question else None,
@@ -347,7 +341,7 @@ class _Deciding:
         )
         question = moment.question
         if decision.is_ask and question is not None and place is not None:
-            _offer(
+            ask_answers.offer(
                 answer,
                 self.setting,
                 question,
@@ -360,91 +354,6 @@ class _Deciding:
         return answer
 
 
-def replayed(
-    setting: Setting, decision_id: int, *, respondents: Collection[str], locale: str, now: dt.datetime
-) -> Answer:
-    """The answer that a logged decision gives again. An ask that is over is not to be shown any more: then `ask` is False.
-
-    Only the respondent (by any of their hashes) whom it was about is told what was asked: to whoever else names the opportunity the answer
-    is no, without a word of the item and without a token.
-    """
-    decision = AskDecision.objects.select_related("policy", "ask", "item", "question_version__question").get(
-        pk=decision_id
-    )
-    ask, version = decision.ask, decision.question_version
-    answer = Answer(
-        ask=False,
-        reason=decision.reason,
-        opportunity_id=decision.opportunity_id,
-        propensity=decision.propensity,
-        policy_version=decision.policy.version,
-    )
-    if decision.respondent_hash not in respondents:
-        return answer
-    answer.key = decision.item.key if decision.item else None
-    answer.prediction_id, answer.ask_id = decision.prediction_id, decision.ask_id
-    is_open = ask is not None and ask.state in (Ask.State.OFFERED, Ask.State.SHOWN) and ask.expires_at > now
-    if ask is None or version is None or not is_open:
-        return answer
-    answer.ask = True
-    question = LiveQuestion(
-        version.question_id,
-        version.pk,
-        version.question.key,
-        version.version,
-        parse_question(version.kind, version.definition),
-        version.epsilon,
-        version.deadline,
-    )
-    _offer(
-        answer,
-        setting,
-        question,
-        predicted=ask.predicted_answer,
-        is_blind=ask.is_blind,
-        locale=locale,
-        ask_id=ask.pk,
-        expires_at=ask.expires_at,
-    )
-    return answer
-
-
-def _offer(
-    answer: Answer,
-    setting: Setting,
-    question: LiveQuestion,
-    *,
-    predicted: JSONValue,
-    is_blind: bool,
-    locale: str,
-    ask_id: int | None,
-    expires_at: dt.datetime,
-) -> None:
-    """Put the question, and the token if there is an ask, into the answer."""
-    answer.is_blind, answer.expires_at = is_blind, expires_at
-    answer.question = rendered(
-        question.wording,
-        key=question.key,
-        version=question.version,
-        locale=locale,
-        asked=Asked(setting.label_schema, predicted, is_blind),
-        epsilon=question.epsilon,
-    )
-    if ask_id is not None:
-        answer.ask_id = ask_id
-        answer.token = ask_tokens.issue(
-            AskToken(
-                setting.project_id,
-                ask_id,
-                question.version_id,
-                int(expires_at.timestamp()),
-                is_blind,
-                secrets.token_bytes(ask_tokens.NONCE_BYTES),
-            ),
-            key=setting.token_key,
-        )
-
-
 class _Logged(msgspec.Struct, omit_defaults=True):
     """The form of AskDecision.terms."""
 
@@ -454,10 +363,10 @@ class _Logged(msgspec.Struct, omit_defaults=True):
     propensities: tuple[float, ...] = ()
 
 
-def _terms(situation: Situation, decision: Decision, *, is_list: bool) -> bytes:
+def _terms(situation: Situation, decision: Decision, *, is_list: bool) -> msgspec.Raw:
     if not is_list:
-        return _encode(_Logged(situation, decision.terms))
-    return _encode(_Logged(situation, decision.terms, decision.eligible, decision.propensities))
+        return msgspec.Raw(_encode(_Logged(situation, decision.terms)))
+    return msgspec.Raw(_encode(_Logged(situation, decision.terms, decision.eligible, decision.propensities)))
 
 
 def _row(setting: Setting, place: int, subject: Subject) -> WrittenRow:

@@ -10,6 +10,7 @@ from labeling.redis_client import redis_client
 from labeling.wire import PredictionPart
 from sampling.models import AskPolicy
 from sampling.services import ask_policies, asks
+from sampling.services.ask_answers import Answer
 from sampling.services.ask_situation import Opportunity
 from tests.factories.labeling import model_version
 
@@ -77,11 +78,11 @@ def opportunity(
     return Opportunity(name, [row], respondent=f"user-{name}" if respondent is None else respondent, **others)
 
 
-def decide(project: Project, name: str, *, now: dt.datetime = NOW, **others: Any) -> asks.Answer:
+def decide(project: Project, name: str, *, now: dt.datetime = NOW, **others: Any) -> Answer:
     return asks.decide(project, opportunity(name, **others), now=now)
 
 
-def close(answer: asks.Answer, state: str, *, at: dt.datetime) -> None:
+def close(answer: Answer, state: str, *, at: dt.datetime) -> None:
     """Let the respondent answer or dismiss the ask."""
     assert answer.ask_id is not None
     Ask.objects.filter(pk=answer.ask_id).update(state=state, shown_at=at, **{f"{state}_at": at})

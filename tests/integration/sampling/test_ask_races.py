@@ -1,8 +1,7 @@
 """Asking with several sessions at work: nobody is asked twice, no budget is overrun, whatever Redis does meanwhile."""
 
-import datetime as dt
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Event
 from typing import Any
@@ -160,9 +159,9 @@ def test_a_rebuild_waits_for_the_ask_that_is_on_its_way(project: Project) -> Non
     held, go_on = Event(), Event()
     write = ask_sql.write
 
-    def slow(project_id: int, record: ask_sql.Record, *, now: dt.datetime) -> ask_sql.Written:
-        written = write(project_id, record, now=now)
-        if record.is_ask and record.opportunity_id == "slow":
+    def slow(records: Sequence[ask_sql.Record]) -> list[ask_sql.Written]:
+        written = write(records)
+        if records[0].is_ask and records[0].opportunity_id == "slow":
             held.set()
             assert go_on.wait(30)
         return written
@@ -186,7 +185,7 @@ def test_a_rebuild_waits_for_the_ask_that_is_on_its_way(project: Project) -> Non
 def test_what_a_failed_ask_had_reserved_is_given_back(project: Project) -> None:
     make.asking(project, budget_asks=1)
 
-    def fail(*_: object, **__: object) -> ask_sql.Written:
+    def fail(*_: object) -> list[ask_sql.Written]:
         raise RuntimeError("the machine is on fire")
 
     with pytest.MonkeyPatch.context() as patch:

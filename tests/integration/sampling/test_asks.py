@@ -17,6 +17,7 @@ from sampling.asking import deciding, draws
 from sampling.asking.situation import Rates, Situation
 from sampling.models import AskDecision
 from sampling.services import ask_policies, ask_rates, ask_replay, ask_setting, asks
+from sampling.services.ask_answers import Answer
 from sampling.services.ask_policies import pure
 from sampling.services.ask_rates import ResponseRates
 from sampling.services.ask_situation import Opportunity
@@ -317,7 +318,7 @@ def private_question(project: Project) -> None:
     make.question(project, "mood", "thumbs", definition={"text": {"en": "Good?"}}, epsilon=1.0)
 
 
-def answer_privately(project: Project, asked: asks.Answer, *, at: dt.datetime) -> None:
+def answer_privately(project: Project, asked: Answer, *, at: dt.datetime) -> None:
     assert asked.token is not None
     token = ask_tokens.read(asked.token, keys=[ask_setting.of(project).token_key], now=at.timestamp())
     report: JSONValue = {"mechanism": "krr", "epsilon": 1.0, "k": 2}
@@ -357,7 +358,7 @@ def test_part_of_the_noes_is_logged_with_its_weight_and_all_predictions(project:
     assert Prediction.objects.count() == 40
 
 
-def unlogged(project: Project, name: str, **changes: Any) -> asks.Answer:
+def unlogged(project: Project, name: str, **changes: Any) -> Answer:
     """A no that was left out of the log."""
     make.asking(project, logged_share_of_no=0.0001, **changes)
     refused = make.decide(project, name)

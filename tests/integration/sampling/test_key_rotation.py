@@ -16,7 +16,8 @@ from labeling.respondent_hash import keyed_hash, respondent_key
 from labeling.services import ask_events, feedback, respondent_moves, respondents
 from labeling.services.ask_events import Event, EventKind
 from sampling.models import AskDecision
-from sampling.services import ask_setting, asks
+from sampling.services import ask_setting
+from sampling.services.ask_answers import Answer
 from tests.factories import asking as make
 from tests.factories.asking import DAY, HOUR, NOW
 from tests.statements import statements_counted
@@ -37,7 +38,7 @@ def hash_under(key: str, project: Project, name: str) -> str:
 
 
 @pytest.fixture
-def asked(project: Project) -> asks.Answer:
+def asked(project: Project) -> Answer:
     """The respondent `u` was asked under the old key."""
     make.asking(project)
     with under(OLD):
@@ -46,19 +47,19 @@ def asked(project: Project) -> asks.Answer:
     return answer
 
 
-def tell(asked: asks.Answer, kind: EventKind, *, at: dt.datetime = NOW + HOUR) -> None:
+def tell(asked: Answer, kind: EventKind, *, at: dt.datetime = NOW + HOUR) -> None:
     token = AskToken(
         Ask.objects.get(pk=asked.ask_id or 0).project_id, asked.ask_id or 0, 0, int((NOW + DAY).timestamp()), False, b""
     )
     ask_events.record(token, Event(kind), now=at)
 
 
-def test_without_the_old_key_everybody_is_a_stranger(project: Project, asked: asks.Answer) -> None:
+def test_without_the_old_key_everybody_is_a_stranger(project: Project, asked: Answer) -> None:
     with under(NEW):
         assert make.decide(project, "o-2", respondent="u").ask
 
 
-def test_who_opted_out_is_not_asked_by_the_new_key(project: Project, asked: asks.Answer) -> None:
+def test_who_opted_out_is_not_asked_by_the_new_key(project: Project, asked: Answer) -> None:
     tell(asked, EventKind.OPTED_OUT)
     with under(NEW, OLD):
         later = NOW + dt.timedelta(days=100)
@@ -70,9 +71,7 @@ def test_who_opted_out_is_not_asked_by_the_new_key(project: Project, asked: asks
     assert not Respondent.objects.filter(respondent_hash=hash_under(OLD, project, "u")).exists()
 
 
-def test_who_was_blocked_stays_blocked_with_the_reviewers_record(
-    project: Project, asked: asks.Answer, owner: User
-) -> None:
+def test_who_was_blocked_stays_blocked_with_the_reviewers_record(project: Project, asked: Answer, owner: User) -> None:
     Respondent.objects.update(is_blocked=True)
     before, after = (hash_under(key, project, "u") for key in (OLD, NEW))
     standing = SourceStanding.objects.create(
@@ -99,7 +98,7 @@ def test_who_was_blocked_stays_blocked_with_the_reviewers_record(
     ],
 )
 def test_pauses_go_on(
-    project: Project, asked: asks.Answer, outcome: EventKind | None, after: dt.timedelta, reason: str
+    project: Project, asked: Answer, outcome: EventKind | None, after: dt.timedelta, reason: str
 ) -> None:
     if outcome:
         tell(asked, outcome)
@@ -122,7 +121,7 @@ def test_a_session_has_its_cap_still(project: Project) -> None:
             assert again.reason == "session_cap"
 
 
-def test_the_ledger_of_private_answers_adds_up(project: Project, asked: asks.Answer) -> None:
+def test_the_ledger_of_private_answers_adds_up(project: Project, asked: Answer) -> None:
     Respondent.objects.update(epsilon_spent=3.0, right_count=2, created_at=NOW - DAY)
     Respondent.objects.create(
         project=project, respondent_hash=hash_under(NEW, project, "u"), epsilon_spent=1.0, wrong_count=1
@@ -164,7 +163,7 @@ def test_who_was_last_seen_two_keys_ago_is_found(project: Project) -> None:
         assert make.decide(project, "o-2", respondent="u", now=NOW + 60 * DAY).reason == "opted_out"
 
 
-def test_a_repeated_opportunity_gives_its_token_again(project: Project, asked: asks.Answer) -> None:
+def test_a_repeated_opportunity_gives_its_token_again(project: Project, asked: Answer) -> None:
     with under(NEW, OLD):
         again = make.decide(project, "o-1", respondent="u")
         assert (again.ask, again.ask_id) == (True, asked.ask_id)
@@ -183,7 +182,7 @@ def test_a_no_takes_no_further_statement_while_an_old_key_is_named(project: Proj
     assert len(statements) == 2
 
 
-def test_moving_is_done_once(project: Project, asked: asks.Answer) -> None:
+def test_moving_is_done_once(project: Project, asked: Answer) -> None:
     with under(NEW, OLD):
         make.decide(project, "o-2", respondent="u")
         setting = ask_setting.of(project)
@@ -193,7 +192,7 @@ def test_moving_is_done_once(project: Project, asked: asks.Answer) -> None:
     assert len(statements) == 2
 
 
-def test_feedback_moves_whoever_it_is_of(project: Project, asked: asks.Answer) -> None:
+def test_feedback_moves_whoever_it_is_of(project: Project, asked: Answer) -> None:
     tell(asked, EventKind.OPTED_OUT)
     row = {"id": "f-1", "kind": "click", "key": asked.key, "respondent": "u"}
     with under(NEW, OLD):
@@ -210,7 +209,7 @@ def rows_under(project: Project, key: str) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-def test_the_rest_of_the_rows_follows_and_nothing_links_the_hashes_then(project: Project, asked: asks.Answer) -> None:
+def test_the_rest_of_the_rows_follows_and_nothing_links_the_hashes_then(project: Project, asked: Answer) -> None:
     with under(OLD):
         feedback.record_feedback(project, [{"id": "f-1", "kind": "click", "key": asked.key, "respondent": "u"}])
         make.decide(project, "o-2", respondent="u")
@@ -231,9 +230,7 @@ def test_the_rest_of_the_rows_follows_and_nothing_links_the_hashes_then(project:
     assert Ask.objects.get(pk=other.ask_id or 0).respondent_hash == hash_under(OLD, project, "v"), "not seen since"
 
 
-def test_export_and_erasure_find_all_while_rows_follow(
-    project: Project, asked: asks.Answer, app_client: APIClient
-) -> None:
+def test_export_and_erasure_find_all_while_rows_follow(project: Project, asked: Answer, app_client: APIClient) -> None:
     with under(OLD):
         feedback.record_feedback(project, [{"id": "f-1", "kind": "click", "key": asked.key, "respondent": "u"}])
     with under(NEW, OLD):
@@ -247,20 +244,20 @@ def test_export_and_erasure_find_all_while_rows_follow(
     assert rows_under(project, OLD) == rows_under(project, NEW) == {}
 
 
-def test_another_projects_respondent_of_the_same_name_stays(project: Project, asked: asks.Answer) -> None:
+def test_another_projects_respondent_of_the_same_name_stays(project: Project, asked: Answer) -> None:
     before = list(Respondent.objects.values_list("respondent_hash", flat=True))
     with under(NEW, OLD):
         respondent_moves.move_known(project.pk + 1, ["u"], now=NOW)
     assert list(Respondent.objects.values_list("respondent_hash", flat=True)) == before
 
 
-def test_a_key_named_as_its_own_fallback_changes_nothing(project: Project, asked: asks.Answer) -> None:
+def test_a_key_named_as_its_own_fallback_changes_nothing(project: Project, asked: Answer) -> None:
     with under(OLD, OLD):
         assert make.decide(project, "o-2", respondent="u").reason == "concurrent"
     assert not RespondentMove.objects.exists()
 
 
-def test_who_is_nobody_is_found_nowhere(project: Project, asked: asks.Answer) -> None:
+def test_who_is_nobody_is_found_nowhere(project: Project, asked: Answer) -> None:
     with under(NEW, OLD):
         assert make.decide(project, "o-2", respondent="", session="").ask
     assert not RespondentMove.objects.exists()
