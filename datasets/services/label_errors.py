@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
+from datasets.consensus.cleanlab_rule import find_by_cleanlab
 from datasets.consensus.label_errors import find_label_errors
 from datasets.models import AcceptedLabel, ReviewCase, SuspectLabel
 from datasets.services import label_opinions
@@ -120,11 +121,12 @@ def listed(project: Project) -> QuerySet[SuspectLabel]:
 
 def _suspicions(by_source: dict[SuspectLabel.Source, list[Opinion]]) -> list[_Suspicion]:
     """The suspects of each source by its own thresholds, all together the most suspicious first."""
+    find = find_by_cleanlab if settings.LABEL_ERROR_RULE == "cleanlab" else find_label_errors
     found: list[_Suspicion] = []
     for source, opinions in by_source.items():
         if not opinions:
             continue
-        errors = find_label_errors(
+        errors = find(
             np.array([each.said for each in opinions]),
             np.array([each.label for each in opinions], dtype=np.int64),
             label_probability=np.array([each.probability for each in opinions]),
