@@ -1,6 +1,6 @@
 from django.urls import path
 
-from datasets.api import acceptance, gold, label_errors, labels, reviews, snapshots, sources
+from datasets.api import acceptance, gold, label_errors, labels, reviews, signals, snapshots, sources
 
 urlpatterns = [
     path(
@@ -13,6 +13,7 @@ urlpatterns = [
         acceptance.AcceptancePolicyVersions.as_view(),
         name="acceptance-policy-versions",
     ),
+    path("projects/<slug:slug>/signals", signals.Signals.as_view(), name="signals"),
     path("projects/<slug:slug>/sources", sources.SourceList.as_view(), name="sources"),
     path(
         "projects/<slug:slug>/sources/<int:source_id>/decisions",
