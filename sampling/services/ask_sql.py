@@ -42,7 +42,7 @@ FROM (VALUES (1)) AS one (row_number)
         SELECT json_agg(json_build_array(extract(epoch FROM ask.created_at)::float8,
             extract(epoch FROM ask.shown_at)::float8, extract(epoch FROM ask.dismissed_at)::float8,
             extract(epoch FROM ask.answered_at)::float8, extract(epoch FROM ask.expires_at)::float8, ask.state,
-            version.question_id, ask.session_hash)) AS found
+            version.question_id, ask.session_hash, ask.item_id)) AS found
         FROM (SELECT * FROM labeling_ask
               WHERE project_id = %(project)s AND respondent_hash = %(respondent)s AND created_at > %(since)s
                   AND %(respondent)s <> '' ORDER BY created_at DESC LIMIT %(most)s) ask
@@ -161,6 +161,7 @@ class Asked:
     state: str
     question_id: int
     session_hash: str
+    item_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

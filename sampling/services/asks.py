@@ -311,7 +311,7 @@ class _Deciding:
         wait = decision.retry_after
         answer = Answer(
             ask=decision.is_ask,
-            reason=decision.reason.value,
+            reason=decision.reason.told.value,
             opportunity_id=self.opportunity.opportunity_id,
             key=None if place is None else self.keys[place],
             prediction_id=prediction_id,
@@ -346,7 +346,7 @@ def replayed(setting: Setting, decision_id: int, *, respondent: str, locale: str
     ask, version = decision.ask, decision.question_version
     answer = Answer(
         ask=False,
-        reason=decision.reason,
+        reason=Reason(decision.reason).told.value,
         opportunity_id=decision.opportunity_id,
         propensity=decision.propensity,
         policy_version=decision.policy.version,
