@@ -23,7 +23,7 @@ from datasets.consensus.source_quality.reliability import Reliability
 from datasets.models import SourceStanding
 from labeling.models import Membership, Project
 
-LOOKED_AT: Final = 1_000
+LOOKED_AT: Final = 500
 MOST_PEOPLE: Final = 60
 WEEKS: Final = 12
 RESAMPLES: Final = 200

@@ -27,7 +27,7 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
         "agreement": quality.agreement(project),
         "calibration": calibration,
         "bins": bins,
-        "annotators": anchoring.of_annotators(project),
+        "annotators": anchoring.of_annotators(project, most=quality.MOST_ROWS),
         "respondents": anchoring.of_respondents(project),
         "least_arm": anchoring.LEAST_ARM,
         "signals": worth,

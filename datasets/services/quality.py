@@ -24,7 +24,7 @@ from labeling import selectors
 from labeling.models import Project
 from labeling.schema import Rating, SingleChoice
 
-MOST_ROWS: Final = 50_000
+MOST_ROWS: Final = 25_000
 """So many answers or decisions, the newest, are looked at for a figure."""
 MOST_CELLS: Final = 100_000
 """Different items times classes that an interval rests on."""

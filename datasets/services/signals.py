@@ -16,7 +16,7 @@ from datasets.estimation.wilson import Estimate, proportion_interval
 from datasets.services.binary_rows import Columns, read
 from labeling.models import Feedback, Project
 
-MOST_SIGNALS: Final = 100_000
+MOST_SIGNALS: Final = 50_000
 """Among so many, the newest, those are counted whose truth is known: it is told later than they come."""
 LEAST_CALIBRATED: Final = 50
 """With fewer predictions whose truth is known there is no reliability curve."""
