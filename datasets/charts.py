@@ -44,7 +44,7 @@ def trend_svg(shares: Sequence[float | None], *, title: str) -> str:
 
 
 SQUARE: Final = 300.0
-_LEFT, _BELOW, _AROUND = 44.0, 34.0, 12.0
+_LEFT, _BELOW, _AROUND = 60.0, 34.0, 20.0
 _SMALLEST, _LARGEST = 3.0, 9.0
 
 

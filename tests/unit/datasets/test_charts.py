@@ -24,9 +24,9 @@ def test_a_reliability_curve_has_a_point_and_an_interval_for_each_group_and_the_
         [ReliabilityPoint(0.25, 0.0, 0.0, 0.5, 10), ReliabilityPoint(0.75, 1.0, 0.5, 1.0, 40)], title="by group"
     )
     assert drawn.count("<circle") == drawn.count('class="range"') == 2
-    assert 'cx="105.0" cy="256.0" r="4.5"' in drawn
-    assert 'cx="227.0" cy="12.0" r="9.0"' in drawn
-    assert 'class="diagonal" x1="44.0" y1="256.0" x2="288.0" y2="12.0"' in drawn
+    assert 'cx="115.0" cy="240.0" r="4.5"' in drawn
+    assert 'cx="225.0" cy="20.0" r="9.0"' in drawn
+    assert 'class="diagonal" x1="60.0" y1="240.0" x2="280.0" y2="20.0"' in drawn
     assert "<title>by group</title>" in drawn
     assert "style=" not in drawn
 
