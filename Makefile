@@ -49,6 +49,7 @@ lock: $(VENV)/.installed-dev ## resolve both requirements files anew from pyproj
 	$(PY) -m uv pip compile pyproject.toml $(LOCKED) -o requirements.lock
 	$(PY) -m uv pip compile pyproject.toml --extra dev $(LOCKED) -o requirements-dev.lock
 	$(PY) -m uv pip compile pyproject.toml --extra embeddings -c requirements.lock $(LOCKED) -o requirements-embeddings.lock
+	$(PY) -m uv pip compile pyproject.toml --extra label-errors -c requirements.lock $(LOCKED) -o requirements-label-errors.lock
 	$(PY) -m uv pip compile pyproject.toml --extra dev --extra bench -c requirements-dev.lock $(LOCKED) -o requirements-bench.lock
 LOCKED := --quiet --upgrade --generate-hashes --python-version 3.11 --no-header
 

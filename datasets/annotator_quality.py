@@ -16,14 +16,14 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from datasets.agreement.interval import Agreement, bootstrap, distinct
-from datasets.agreement.krippendorff import krippendorff_alpha
+from datasets.agreement.krippendorff import krippendorff_alpha, nominal_alphas
 from datasets.agreement.percent import percent_agreement
 from datasets.charts import trend_svg
 from datasets.consensus.source_quality.reliability import Reliability
 from datasets.models import SourceStanding
 from labeling.models import Membership, Project
 
-LOOKED_AT: Final = 1_000
+LOOKED_AT: Final = 500
 MOST_PEOPLE: Final = 60
 WEEKS: Final = 12
 RESAMPLES: Final = 200
@@ -35,8 +35,8 @@ _ANSWERS: Final = """
 SELECT person.id, answer.item_id, answer.answer ->> 'choice',
     floor(extract(epoch FROM %(now)s - answer.created_at) / 604800)::int, answer.duration_ms, label.label,
     gold.answer ->> 'choice', gold.id IS NOT NULL, gold.answer = answer.answer,
-    EXISTS (SELECT 1 FROM datasets_acceptedlabel_evidence rests JOIN datasets_acceptedlabel held ON held.id = rests.acceptedlabel_id
-        WHERE rests.annotation_id = answer.id AND held.superseded_at IS NULL)
+    EXISTS (SELECT FROM datasets_acceptedlabel_evidence rests
+        WHERE rests.acceptedlabel_id = label.id AND rests.annotation_id = answer.id)
 FROM unnest(%(people)s::int[]) AS person (id)
 CROSS JOIN LATERAL (
     SELECT answer.id, answer.item_id, answer.answer, answer.created_at, answer.duration_ms FROM labeling_annotation answer
@@ -171,7 +171,8 @@ class AnnotatorQuality:
         """Krippendorff's alpha with what most others say, with a bootstrap interval from 10 items on."""
         resamples = RESAMPLES if len(self._pairs) >= LEAST_FOR_INTERVAL else 0
         rng = np.random.default_rng(self.person_id)
-        found = bootstrap(krippendorff_alpha, *distinct(self._pairs), rng=rng, resamples=resamples)
+        pairs = distinct(self._pairs)
+        found = bootstrap(krippendorff_alpha, *pairs, rng=rng, resamples=resamples, of_many=nominal_alphas)
         return None if np.isnan(found.value) else found
 
     @property
@@ -237,8 +238,8 @@ def annotator_quality(
         ids = [row[0] for row in people]
         cursor.execute(_ANSWERS, {"project": project.pk, "people": ids, "looked_at": LOOKED_AT, "now": now})
         answers: dict[int, list[Answer]] = defaultdict(list)
-        for person_id, *row in cursor.fetchall():
-            answers[person_id].append(Answer(*row))
+        for row in cursor.fetchall():
+            answers[row[0]].append(Answer._make(row[1:]))
     standings = SourceStanding.objects.filter(project=project, annotator__in=ids)
     standing_of = {each.annotator_id: each for each in standings}
     others = _by_others(answers)
@@ -253,20 +254,35 @@ def annotator_quality(
 
 
 def _by_others(answers: dict[int, list[Answer]]) -> dict[int, dict[int, str]]:
-    """By person and item, what most others say of it, of those that are shown; ties are left out."""
-    said: dict[int, dict[int, str]] = defaultdict(dict)
-    for person, given in answers.items():
-        for answer in given:
-            if answer.choice is not None:
-                said[answer.item_id][person] = answer.choice
+    """By person and item, what most others say of it, of those that are shown; ties are left out.
+
+    Of each item the three commonest choices decide: taking one's own answer away changes one of them by one.
+    """
+    given = [
+        (person, each.item_id, each.choice) for person, of in answers.items() for each in of if each.choice is not None
+    ]
+    if not given:
+        return {}
+    people, item_ids, said = zip(*given, strict=True)
+    code_of: dict[str, int] = {}
+    choice = np.array([code_of.setdefault(each, len(code_of)) for each in said], dtype=np.int64)
+    items, item = np.unique(np.array(item_ids, dtype=np.int64), return_inverse=True)
+    pairs, times = np.unique(item * len(code_of) + choice, return_counts=True)
+    order = np.lexsort((-times, pairs // len(code_of)))
+    pair_item = pairs[order] // len(code_of)
+    rank = np.arange(len(order)) - np.searchsorted(pair_item, pair_item)
+    top, count = np.full((len(items), 3), -1, dtype=np.int64), np.zeros((len(items), 3), dtype=np.int64)
+    first = rank < 3
+    top[pair_item[first], rank[first]] = pairs[order][first] % len(code_of)
+    count[pair_item[first], rank[first]] = times[order][first]
+    # Of each answer: what others said, without its own.
+    others = count[item] - (top[item] == choice[:, None])
+    best = others.argmax(axis=1)
+    ranked = np.sort(others, axis=1)
+    is_plain = (ranked[:, 2] > ranked[:, 1]).tolist()
+    names, chosen = list(code_of), top[item, best].tolist()
     found: dict[int, dict[int, str]] = defaultdict(dict)
-    for item_id, by_person in said.items():
-        for person in by_person:
-            votes: dict[str, int] = defaultdict(int)
-            for other, choice in by_person.items():
-                if other != person:
-                    votes[choice] += 1
-            first = sorted(votes.values(), reverse=True)
-            if first and (len(first) == 1 or first[0] > first[1]):
-                found[person][item_id] = max(votes, key=lambda choice: votes[choice])
+    for person, item_id, code, is_known in zip(people, item_ids, chosen, is_plain, strict=True):
+        if is_known:
+            found[person][item_id] = names[code]
     return found

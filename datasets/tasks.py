@@ -8,7 +8,16 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from datasets import selectors
-from datasets.services import accept, anchoring, beliefs, disagreements, examination, gold_mixing, label_errors
+from datasets.services import (
+    accept,
+    anchoring,
+    beliefs,
+    disagreements,
+    examination,
+    gold_answers,
+    gold_mixing,
+    label_errors,
+)
 from labeling.models import Project
 from labeling.wakeup import awake, wake
 
@@ -86,7 +95,9 @@ def mix_gold(project_id: int) -> None:
     awake(_MIX_GOLD, project_id)
     if not gold_mixing.has_gold(project_id):
         return
-    mixed = gold_mixing.mix(Project.objects.get(pk=project_id), now=timezone.now())
+    project = Project.objects.get(pk=project_id)
+    mixed = gold_mixing.mix(project, now=timezone.now())
+    gold_answers.store_records(project)
     if mixed.opened or mixed.withdrawn or mixed.graduated:
         logger.info(
             "project %d: %d tests opened, %d withdrawn, %d members out of training",

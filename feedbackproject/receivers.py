@@ -10,6 +10,7 @@ MIX_GOLD = "datasets.mix_gold"
 CHECK_WATERMARK = "sampling.check_watermark"
 CHECK_RETRAINING = "training.check_retraining"
 JOIN_FEEDBACK = "labeling.join_feedback"
+CHECK_LABELS = "training.check_labels"
 
 
 def _on_annotation_recorded(sender: object, *, project_id: int, **kwargs: Any) -> None:
@@ -35,6 +36,10 @@ def _on_feedback_joinable(sender: object, *, project_id: int, **kwargs: Any) -> 
     wake_soon(JOIN_FEEDBACK, project_id)
 
 
+def _on_label_check_wanted(sender: object, *, project_id: int, **kwargs: Any) -> None:
+    wake(CHECK_LABELS, project_id)
+
+
 def connect() -> None:
     news.annotation_recorded.connect(_on_annotation_recorded, dispatch_uid="annotation_recorded")
     news.queue_low.connect(_on_queue_low, dispatch_uid="queue_low")
@@ -42,3 +47,4 @@ def connect() -> None:
     news.labels_accepted.connect(_on_labels_accepted, dispatch_uid="labels_accepted")
     news.feedback_recorded.connect(_on_feedback_recorded, dispatch_uid="feedback_recorded")
     news.feedback_joinable.connect(_on_feedback_joinable, dispatch_uid="feedback_joinable")
+    news.label_check_wanted.connect(_on_label_check_wanted, dispatch_uid="label_check_wanted")

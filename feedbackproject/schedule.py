@@ -62,6 +62,11 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
         "schedule": schedule(60.0),
         "options": {"expires": 60.0},
     },
+    "cross-validate labels that changed": {
+        "task": "training.sweep_label_checks",
+        "schedule": schedule(120.0),
+        "options": {"expires": 120.0},
+    },
     "look for wrong labels": {"task": "datasets.sweep_label_errors", "schedule": schedule(86_400.0)},
     "rerun trainings that were lost": {"task": "training.sweep_runs", "schedule": schedule(20.0)},
     "predict items newer than the champion": {"task": "training.sweep_predictions", "schedule": schedule(20.0)},

@@ -116,7 +116,7 @@ def out_of_fold(
     """
     log_probabilities = np.full((len(labels), n_classes), -np.inf)
     is_usable = np.zeros(len(labels), dtype=np.bool_)
-    folds = _balanced_folds(labels, rng=rng)
+    folds = balanced_folds(labels, FOLDS, rng=rng)
     for fold in range(FOLDS):
         training, held_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if not len(held_out):
@@ -131,10 +131,19 @@ def out_of_fold(
     return Temperature(value, int(is_usable.sum()))
 
 
-def _balanced_folds(labels: NDArray[np.int64], *, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Deal the shuffled rows out class by class, so that every class is spread over the folds as evenly as it can be."""
+def balanced_folds(labels: NDArray[np.int64], folds: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Deal the shuffled rows out class by class, so that every class is spread over the folds as evenly as it can be.
+
+    Returns
+    -------
+    Shape (n,), the fold of each row, in [0, folds). Folds differ in size by one at most; a class of fewer rows than folds is
+    missing in some.
+
+    >>> np.bincount(balanced_folds(np.array([0, 0, 0, 1, 1, 1]), 3, rng=np.random.default_rng(0))).tolist()
+    [2, 2, 2]
+    """
     shuffled = rng.permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    folds = np.empty(len(labels), dtype=np.int64)
-    folds[by_class] = np.arange(len(labels)) % FOLDS
-    return folds
+    dealt = np.empty(len(labels), dtype=np.int64)
+    dealt[by_class] = np.arange(len(labels)) % folds
+    return dealt

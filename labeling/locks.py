@@ -25,6 +25,7 @@ class LockKind(IntEnum):
     BELIEFS = 9
     EXAMINATION = 31
     GOLD = 32
+    LABEL_CHECK = 33
     ASK_COUNTERS = 20
     ASKED_RESPONDENT = 21
 

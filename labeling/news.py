@@ -27,6 +27,9 @@ feedback_recorded = Signal()
 feedback_joinable = Signal()
 """Items or predictions came in, and there is feedback that waits for what it is about. Sent with `project_id`."""
 
+label_check_wanted = Signal()
+"""Somebody wants the accepted labels checked now. Sent with `project_id`."""
+
 
 def tell(signal: Signal, *, project_id: int) -> None:
     """Send `signal` once the current transaction has committed; a failing receiver is logged, not raised."""

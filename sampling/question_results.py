@@ -20,6 +20,9 @@ from labeling.questions.survey import Survey
 from labeling.schema import AnySchema, JSONValue
 from sampling.objective import Objective, Progress, progress
 
+# Answers about known items say nothing of what was to be learned.
+_OPEN: Final = ~Q(decision__reason="check")
+_OPEN_ASK: Final = ~Q(ask__decision__reason="check")
 NEWEST_TEXTS: Final = 20
 MOST_CHOICES: Final = 20
 _THUMBS: Final = (("up", "Good"), ("down", "Not good"))
@@ -102,7 +105,7 @@ def results(question: Question, version: QuestionVersion, label_schema: AnySchem
     Of a private question only answers with the same alternatives are estimated from, and none of them below 500.
     """
     asked = questions.parse_question(version.kind, version.definition)
-    counts = Ask.objects.filter(question_version__question=question).aggregate(
+    counts = Ask.objects.filter(_OPEN, question_version__question=question).aggregate(
         asks=Count("pk"), shown=Count("shown_at"), answered=Count("answered_at")
     )
     tallies, texts, too_few = _tallies(question, version, asked, label_schema)
@@ -113,7 +116,7 @@ def results(question: Question, version: QuestionVersion, label_schema: AnySchem
 
 def answered_counts(found: Sequence[Question]) -> dict[int, int]:
     """Answered asks of each question; one statement."""
-    rows = Ask.objects.filter(question_version__question__in=found, answered_at__isnull=False)
+    rows = Ask.objects.filter(_OPEN, question_version__question__in=found, answered_at__isnull=False)
     return dict(rows.values_list("question_version__question").annotate(count=Count("pk")).order_by())
 
 
@@ -158,6 +161,7 @@ def _tallies(
 def _standing(question: Question) -> Any:
     """Answers by token: what else was said of an ask, such as a dwell time, is none."""
     return Feedback.objects.filter(
+        _OPEN_ASK,
         ask__question_version__question=question,
         channel=Feedback.Channel.TOKEN,
         client_id__startswith=Feedback.ANSWERS,
@@ -239,6 +243,7 @@ def _plain(answer: Any) -> Any:
 def _truths(question: Question, label_schema: AnySchema) -> Tally:
     """What respondents say is true, the most frequent first, whether or not the model said so too."""
     rows = Correction.objects.filter(
+        _OPEN_ASK,
         ask__question_version__question=question,
         channel=Correction.Channel.TOKEN,
         client_id__startswith=Correction.ANSWERS,

@@ -12,12 +12,13 @@ from django.utils import timezone
 from labeling.models import Project
 from labeling.wakeup import awake, wake
 from training import selectors
-from training.services import predictions, runs
+from training.services import label_checks, predictions, runs
 
 logger = logging.getLogger(__name__)
 
 _RUN = "training.run"
 _CHECK_RETRAINING = "training.check_retraining"
+_CHECK_LABELS = "training.check_labels"
 _RUN_SECONDS = 3300
 _PENDING_GRACE = dt.timedelta(seconds=15)
 """So long the message of a new run may be on its way before a sweep sends another."""
@@ -82,6 +83,26 @@ def sweep_predictions() -> None:
             logger.exception("model version %d could not predict what is new", version.pk)
         else:
             logger.info("model version %d predicted %d new items", version.pk, predicted.count)
+
+
+@shared_task(name=_CHECK_LABELS, soft_time_limit=_RUN_SECONDS, time_limit=_RUN_SECONDS + 60)
+def check_labels(project_id: int) -> None:
+    """Cross-validate the labels and look for wrong ones. A project that another worker is at is passed over."""
+    awake(_CHECK_LABELS, project_id)
+    done = label_checks.check(Project.objects.get(pk=project_id), now=timezone.now())
+    if done is not None:
+        logger.info("%s: %s", done.check, done.check.message or done.search.summary)
+
+
+@shared_task(name="training.sweep_label_checks", soft_time_limit=120, time_limit=150)
+def sweep_label_checks() -> None:
+    """Wake the check of labels wherever it is due; one project's trouble does not stop the others."""
+    for project in Project.objects.order_by("pk"):
+        try:
+            if label_checks.is_due(project):
+                wake(_CHECK_LABELS, project.pk)
+        except Exception:
+            logger.exception("could not see whether a check of the labels of project %d is due", project.pk)
 
 
 def _start_if_due(project: Project) -> None:

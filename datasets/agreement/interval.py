@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 RESAMPLES: Final = 500
 Measure = Callable[[NDArray[np.float64], NDArray[np.float64] | None], float]
 """(counts, how often each item counts) -> agreement."""
+ManyMeasure = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+"""(counts, how often each item counts in each of R resamples, shape (R, n)) -> agreement in each."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,14 @@ def distinct(counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     (array([[1., 1.],
            [2., 0.]]), array([1., 2.]))
     """
-    rows, times = np.unique(counts, axis=0, return_counts=True)
-    return rows, times.astype(np.float64)
+    whole = counts.astype(">u4")
+    if not counts.size or not np.array_equal(whole, counts):
+        rows, times = np.unique(counts, axis=0, return_counts=True)
+        return rows, times.astype(np.float64)
+    # Rows of big-endian whole numbers sort as bytes like they do as numbers, several times as fast.
+    packed = np.ascontiguousarray(whole).view(np.dtype((np.void, whole.dtype.itemsize * counts.shape[1])))[:, 0]
+    _, first, times = np.unique(packed, return_index=True, return_counts=True)
+    return counts[first], times.astype(np.float64)
 
 
 def bootstrap(
@@ -46,6 +54,7 @@ def bootstrap(
     rng: np.random.Generator,
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
+    of_many: ManyMeasure | None = None,
 ) -> Agreement:
     """Return the measure with an interval from resamples of the items (answers about one item stay together).
 
@@ -56,6 +65,8 @@ def bootstrap(
     ----------
     times
         Shape (n_rows,), how many items each row stands for, see `distinct`; None: one each.
+    of_many
+        The measure of all resamples at once, where there is a faster one; R n numbers are held in memory.
 
     >>> from datasets.agreement.fleiss import fleiss_kappa
     >>> counts = np.array([[3.0, 0.0]] * 20 + [[0.0, 3.0]] * 20 + [[2.0, 1.0]] * 10)
@@ -73,7 +84,10 @@ def bootstrap(
     if not items or resamples < 1:
         return Agreement(value, float("nan"), float("nan"), items)
     chance = stands_for / items
-    found = np.array([measure(paired, rng.multinomial(items, chance).astype(np.float64)) for _ in range(resamples)])
+    if of_many is not None:
+        found = of_many(paired, rng.multinomial(items, chance, size=resamples).astype(np.float64))
+    else:
+        found = np.array([measure(paired, rng.multinomial(items, chance).astype(np.float64)) for _ in range(resamples)])
     found = found[~np.isnan(found)]
     if len(found) < resamples / 2:
         return Agreement(value, float("nan"), float("nan"), items)

@@ -62,6 +62,27 @@ def krippendorff_alpha(
     return 1.0 - (float(named.sum()) - 1.0) * float((coincidence * distance).sum()) / chance
 
 
+def nominal_alphas(counts: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the nominal alpha of the same items under R weightings at once; (n_items, K) and (R, n_items) -> (R,).
+
+    NaN where `krippendorff_alpha` is.
+
+    >>> counts = np.array([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 1.0, 1.0]])
+    >>> nominal_alphas(counts, np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])).round(3).tolist()
+    [0.545, nan]
+    """
+    n = counts.sum(axis=1)
+    is_paired = n >= 2
+    named = weights[:, is_paired] @ counts[is_paired]
+    within = (counts * (counts - 1.0)).sum(axis=1)[is_paired] / (n[is_paired] - 1.0)
+    total = named.sum(axis=1)
+    chance = total * total - (named * named).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alphas: NDArray[np.float64] = 1.0 - (total - 1.0) * (total - weights[:, is_paired] @ within) / chance
+    alphas[(named > 0).sum(axis=1) < 2] = np.nan
+    return alphas
+
+
 def krippendorff_alpha_by_class(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the nominal alpha of each class against all others together; shape (K,)."""
     rest = counts.sum(axis=1, keepdims=True) - counts

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from datasets.api import acceptance, gold, labels, reviews, snapshots, sources
+from datasets.api import acceptance, gold, label_errors, labels, reviews, signals, snapshots, sources
 
 urlpatterns = [
     path(
@@ -13,6 +13,7 @@ urlpatterns = [
         acceptance.AcceptancePolicyVersions.as_view(),
         name="acceptance-policy-versions",
     ),
+    path("projects/<slug:slug>/signals", signals.Signals.as_view(), name="signals"),
     path("projects/<slug:slug>/sources", sources.SourceList.as_view(), name="sources"),
     path(
         "projects/<slug:slug>/sources/<int:source_id>/decisions",
@@ -31,6 +32,7 @@ urlpatterns = [
         snapshots.SnapshotExport.as_view(),
         name="snapshot-export",
     ),
+    path("projects/<slug:slug>/label-errors", label_errors.LabelErrors.as_view(), name="label-errors"),
     path("projects/<slug:slug>/reviews", reviews.ReviewList.as_view(), name="reviews"),
     path("projects/<slug:slug>/reviews/next", reviews.NextReview.as_view(), name="reviews-next"),
     path("projects/<slug:slug>/reviews/<int:review_id>", reviews.ReviewDetail.as_view(), name="review"),

@@ -1,5 +1,6 @@
 from datasets.models.accepted import AcceptedLabel, NextChange, PendingEvidence
 from datasets.models.belief import AcceptancePolicy, BeliefRun, ItemBelief, PendingItem
+from datasets.models.label_check import HeldOutPrediction, LabelCheck, SuspectLabel
 from datasets.models.review import GoldItem, ReviewCase, ReviewDecision
 from datasets.models.snapshot import Snapshot, SnapshotRow
 from datasets.models.source import SourceDecision, SourceExamination, SourceStanding
@@ -9,7 +10,9 @@ __all__ = [
     "AcceptedLabel",
     "BeliefRun",
     "GoldItem",
+    "HeldOutPrediction",
     "ItemBelief",
+    "LabelCheck",
     "NextChange",
     "PendingEvidence",
     "PendingItem",
@@ -20,4 +23,5 @@ __all__ = [
     "SourceDecision",
     "SourceExamination",
     "SourceStanding",
+    "SuspectLabel",
 ]

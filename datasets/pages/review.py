@@ -18,9 +18,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from datasets import review_board
 from datasets.errors import ReviewClaimed, ReviewClosed
-from datasets.models import ReviewCase, ReviewDecision
-from datasets.services import label_errors, review
-from labeling import markdown, selectors
+from datasets.models import ReviewCase, ReviewDecision, SuspectLabel
+from datasets.services import label_checks, label_errors, review
+from labeling import markdown, news, selectors
 from labeling.access import Capability
 from labeling.edges import Caller
 from labeling.errors import DomainError, NotFound
@@ -29,6 +29,7 @@ from labeling.page_edges import EDITOR_SCRIPTS, blame, person, project_page, ren
 from labeling.schema import AnySchema, definition_of
 
 _CASES_PER_PAGE: Final = 50
+_MOST_SUSPECTS: Final = 50
 _SEEN: Final = "review_suggestions_seen"
 _MOST_SEEN: Final = 500
 """So many cases a session remembers of which the reviewer saw what the model says."""
@@ -84,6 +85,9 @@ def queue(request: HttpRequest, caller: Caller) -> HttpResponse:
     if search_form.is_bound and search_form.is_valid():
         found = label_errors.search(project, now=timezone.now(), most_open=search_form.cleaned_data["most_open"])
         messages.info(request, found.summary)
+        if label_checks.is_checkable(project):
+            news.tell(news.label_check_wanted, project_id=project.pk)
+            messages.info(request, "Cross-validation has been started; its findings appear here when it is done.")
         return redirect("review", project.slug)
     kind, state = _wanted(request)
     cases = review_board.cases(project, kind=kind, state=state)
@@ -92,8 +96,12 @@ def queue(request: HttpRequest, caller: Caller) -> HttpResponse:
     last = review_board.last_decisions(found_cases) if state != ReviewCase.State.OPEN else {}
     counts = review_board.open_counts(project)
     schema = selectors.parsed_schema(project)
+    suspects = label_errors.listed(project)
     context = {
         "page": page,
+        "suspects": suspects[:_MOST_SUSPECTS],
+        "suspect_count": suspects.count(),
+        "last_check": label_checks.last_check(project),
         "rows": [
             (case, _why(case), last.get(case.pk), _said(last.get(case.pk), schema), review_board.settled_because(case))
             for case in found_cases
@@ -278,6 +286,7 @@ def _suggestion(found: ReviewCase, schema: AnySchema) -> dict[str, object]:
         "suggestion_answer": "" if said is None else json.dumps(said.answer),
         "doubted": titles.get(str(doubted), doubted) if doubted else None,
         "doubted_by": found.detail.get("model_version"),
+        "is_cross_validated": found.detail.get("source") == SuspectLabel.Source.CROSS_VALIDATION,
     }
 
 
@@ -296,7 +305,9 @@ def _why(found: ReviewCase) -> str:
     """Why the case is there, in a few words that do not give away what the model says."""
     detail = found.detail
     if found.kind == ReviewCase.Kind.LABEL_ERROR and "score" in detail:
-        return f"a model that never saw the label contradicts it, by {100 * detail['score']:.0f} points"
+        is_ours = detail.get("source") == SuspectLabel.Source.CROSS_VALIDATION
+        source = "cross-validation" if is_ours else "a model that never saw the label"
+        return f"{source} contradicts {'the label' if is_ours else 'it'}, by {100 * detail['score']:.0f} points"
     if "largest_share" in detail or "merged_share" in detail:
         return review_board.answers_agree(detail)
     return str(found.get_kind_display())[:1].lower() + str(found.get_kind_display())[1:]

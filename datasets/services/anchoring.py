@@ -108,13 +108,13 @@ _ANSWER_COLUMNS: Final[Columns] = {
 }  # fmt: skip
 
 
-def of_annotators(project: Project) -> Measured:
+def of_annotators(project: Project, *, most: int = MOST_ROWS) -> Measured:
     """Measure it on annotations. Tasks that never show a suggestion are left out of both arms: audit, gold, imported.
 
-    A blind answer is compared with what the newest champion had said of the item by then. At most MOST_ROWS answers.
+    A blind answer is compared with what the newest champion had said of the item by then. The newest `most` answers.
     """
     left_out = [AnnotationTask.Reason.IMPORTED.value, AnnotationTask.Reason.GOLD.value]
-    said = read(_ANSWERS, {"project": project.pk, "left_out": left_out, "most": MOST_ROWS}, _ANSWER_COLUMNS)
+    said = read(_ANSWERS, {"project": project.pk, "left_out": left_out, "most": most}, _ANSWER_COLUMNS)
     groups = _shown(said[said["is_shown"]])
     if project.blind_share:
         not_shown = said[~said["is_shown"]]
@@ -122,7 +122,7 @@ def of_annotators(project: Project) -> Measured:
         groups += _blind(
             project, [pk for pk, task, annotator in draws if is_blind(task, annotator, project.blind_share)]
         )
-    measured = _measured(groups, is_sampled=len(said) == MOST_ROWS)
+    measured = _measured(groups, is_sampled=len(said) == most)
     people: dict[int, Tally] = defaultdict(Tally)
     for group in groups:
         if group.person_id is not None:

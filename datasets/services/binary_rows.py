@@ -1,4 +1,8 @@
-"""Reads a statement's rows as one numpy record array: PostgreSQL's binary COPY format is one where every column has a fixed width."""
+"""Reads a statement's rows as one numpy record array.
+
+The server joins the binary forms of all columns and rows to one value: sent row by row, each would cost the driver about five
+microseconds.
+"""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -12,34 +16,39 @@ Columns = Mapping[str, str]
 """Name and numpy type of each column: `>i8` of a bigint, `>i2` of a smallint, `?` of a boolean, `>f8` of a double
 precision, `S64` of a text of 64 ASCII characters."""
 
-# The signature, flags and the length of the extension area, which PostgreSQL sends empty.
-_HEADER_BYTES: Final = 11 + 8
-_TRAILER_BYTES: Final = 2
+_SENT_BY: Final = {">i8": "int8send", ">i2": "int2send", "?": "boolsend", ">f8": "float8send"}
+# COPY's signature, flags and the length of the extension area, which PostgreSQL sends empty; the number of columns.
+_HEADER_BYTES: Final = 11 + 8 + 2
+_LENGTH_BYTES: Final = 4
+_COUNT_BYTES: Final = 8
 
 
 def read(statement: str, values: Mapping[str, object], columns: Columns) -> NDArray[np.void]:
-    """The rows that the SELECT gives. ValueError if a column is NULL or not of its width."""
+    """The rows that the SELECT gives, in its order; a gigabyte of them at most, which is PostgreSQL's limit for a value.
+
+    ValueError if a column is NULL or not of its width.
+    """
+    record, send = _record(tuple(columns.items()))
+    names = ", ".join(f"column_{number}" for number in range(len(columns)))
+    joined = f"SELECT count(*), string_agg({send}, '') FROM ({statement}) AS said ({names})"  # noqa: S608 - no value in it
     with (
         connection.cursor() as cursor,
         connection.wrap_database_errors,
         # COPY takes no parameters of its own; and a cursor that keeps its statements takes none for COPY.
-        cursor.copy(cursor.mogrify(f"COPY ({statement}) TO STDOUT (FORMAT binary)", values)) as copy,
+        cursor.copy(cursor.mogrify(f"COPY ({joined}) TO STDOUT (FORMAT binary)", values)) as copy,
     ):
         content = b"".join(copy)
-    record = _record(tuple(columns.items()))
-    length = len(content) - _HEADER_BYTES - _TRAILER_BYTES
-    if length % record.itemsize:
-        raise ValueError("a row has another width than its columns")
-    rows = np.frombuffer(content, dtype=record, count=length // record.itemsize, offset=_HEADER_BYTES)
-    for name in columns if len(rows) else ():
-        if (rows[f"{name}_size"] != record[name].itemsize).any():
-            raise ValueError(f"a value of {name} has another width than its column")
-    return rows
+    begin = _HEADER_BYTES + _LENGTH_BYTES + _COUNT_BYTES
+    count = int.from_bytes(content[begin - _COUNT_BYTES : begin], "big")
+    # Of no rows at all the joined value is NULL, whose length is -1.
+    length = max(int.from_bytes(content[begin : begin + _LENGTH_BYTES], "big", signed=True), 0)
+    if length != count * record.itemsize:
+        raise ValueError("a value is NULL, or has another width than its column")
+    return np.frombuffer(content, dtype=record, count=count, offset=begin + _LENGTH_BYTES)
 
 
 @lru_cache(maxsize=64)
-def _record(columns: tuple[tuple[str, str], ...]) -> np.dtype[np.void]:
-    fields: list[tuple[str, str]] = [("fields", ">i2")]
-    for name, kind in columns:
-        fields += [(f"{name}_size", ">i4"), (name, kind)]
-    return np.dtype(fields)
+def _record(columns: tuple[tuple[str, str], ...]) -> tuple[np.dtype[np.void], str]:
+    """A row as numpy sees it, and the expression that makes its bytes."""
+    send = " || ".join(f"{_SENT_BY.get(kind, 'textsend')}(column_{number})" for number, (_, kind) in enumerate(columns))
+    return np.dtype(list(columns)), send

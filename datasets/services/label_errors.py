@@ -1,50 +1,29 @@
-"""Look for accepted labels that a model contradicts which never saw them, and have them reviewed.
+"""Look for accepted labels that a model contradicts which never saw them, list them, and have them reviewed.
 
-See docs/algorithms/review.md for which predictions count as out-of-sample.
+See docs/algorithms/review.md.
 """
 
 import datetime as dt
-from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from django.conf import settings
-from django.db import connection, transaction
-from numpy.typing import NDArray
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
+from datasets.consensus.cleanlab_rule import find_by_cleanlab
 from datasets.consensus.label_errors import find_label_errors
-from datasets.models import AcceptedLabel, ReviewCase
+from datasets.models import AcceptedLabel, ReviewCase, SuspectLabel
+from datasets.services import label_opinions
+from datasets.services.label_opinions import Opinion, Source
 from labeling import selectors
-from labeling.models import ModelVersion, Project
-from labeling.probability import unpack
+from labeling.models import Project
 from labeling.schema import SingleChoice
-from labeling.splitting import AUDIT_RESERVE_END
 
-MOST_JUDGED: Final = 200_000
-_MOST_CELLS: Final = 20_000_000
-
-# A trainer's version never saw a label that is younger than it, nor one of the audit reserve. What an app trained on
-# nobody knows, so of its versions only what they said before the label was there.
-_LABELS: Final = """
-SELECT label.item_id, label.label, label.probability, label.method IN ('reviewed', 'ground_truth') AS is_certain,
-    said.model_version_id, said.probabilities,
-    EXISTS (SELECT FROM labeling_prediction WHERE item_id = label.item_id) AS is_predicted
-FROM (
-    SELECT item_id, label, probability, method,
-        (SELECT min(accepted_at) FROM datasets_acceptedlabel earlier WHERE earlier.item_id = current.item_id) AS first_at
-    FROM datasets_acceptedlabel current
-    WHERE project_id = %(project)s AND superseded_at IS NULL AND label <> '' ORDER BY id DESC LIMIT %(most)s
-) label
-JOIN labeling_item item ON item.id = label.item_id
-LEFT JOIN LATERAL (
-    SELECT prediction.model_version_id, prediction.probabilities
-    FROM labeling_prediction prediction JOIN labeling_modelversion version ON version.id = prediction.model_version_id
-    WHERE prediction.item_id = label.item_id AND CASE WHEN version.origin = 'trainer'
-        THEN item.bucket < %(reserve)s OR version.created_at < label.first_at
-        ELSE prediction.created_at < label.first_at END
-    ORDER BY (version.stage = 'champion') DESC, version.id DESC LIMIT 1
-) said ON true
-ORDER BY label.item_id"""
+MOST_LISTED: Final = 1_000
+"""So many suspects, the worst, are kept."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +32,9 @@ class Search:
 
     labels
         Current labels that were looked at, at most MOST_JUDGED, the newest.
-    judged, suspects
-        Those of them for which there is an out-of-sample prediction, and those of these that it contradicts.
+    judged, cross_validated, suspects
+        Those of them for which there is an out-of-sample prediction, those of these by cross-validation, and those that it
+        contradicts.
     opened, open_now
         Cases that this search opened, and all of this kind that are open now.
     no_prediction, in_sample, certain, other_classes
@@ -64,6 +44,7 @@ class Search:
 
     labels: int = 0
     judged: int = 0
+    cross_validated: int = 0
     suspects: int = 0
     opened: int = 0
     open_now: int = 0
@@ -84,109 +65,141 @@ class Search:
             (self.other_classes, "label or prediction is not of the classes of today"),
         )
         others = "; ".join(f"{count:,}: {why}" for count, why in reasons if count)
-        judged = f"{self.judged:,} of {self.labels:,} labels could be judged by a model that never saw them"
+        folds = f", {self.cross_validated:,} of them by cross-validation" if self.cross_validated else ""
+        judged = f"{self.judged:,} of {self.labels:,} labels could be judged by a model that never saw them{folds}"
         found = f"{self.suspects:,} look wrong, {self.opened:,} new cases were opened"
         return f"{judged}; {found}." + (f" Not judged: {others}." if others else "")
 
 
-class _Judgeable(NamedTuple):
-    item_id: int
-    label: int
-    probability: float
-    said: NDArray[np.float64]
-    version: str
+@dataclass(frozen=True)
+class _Suspicion:
+    opinion: Opinion
+    source: SuspectLabel.Source
+    score: float
+    suggested: int
+
+    @property
+    def self_confidence(self) -> float:
+        return float(self.opinion.said[self.opinion.label])
 
 
 def search(project: Project, *, now: dt.datetime, most_open: int | None = None) -> Search:
-    """Open a case for the labels that look most wrong, while fewer than `most_open` of this kind are open.
+    """List the labels that look most wrong, and open a case for the first, while fewer than `most_open` of this kind are open.
 
     Of single-choice projects; elsewhere nothing is found. A label that a case was closed about since it was accepted is not
-    brought up again. Safe to run twice or at once: opening locks the project, and an item has one open case at most.
+    brought up again. Safe to run twice or at once: it locks the project, and an item has one open case at most.
     """
     schema = selectors.parsed_schema(project)
     most_open = settings.LABEL_ERRORS_MOST_OPEN if most_open is None else most_open
     if not isinstance(schema, SingleChoice):
         return Search(open_now=_open_cases(project))
-    found, judgeable = _read(project, schema)
-    if not judgeable:
-        return replace(found, open_now=_open_cases(project))
-    errors = find_label_errors(
-        np.array([each.said for each in judgeable]),
-        np.array([each.label for each in judgeable], dtype=np.int64),
-        label_probability=np.array([each.probability for each in judgeable]),
+    found = label_opinions.gather(project, schema)
+    suspicions = _suspicions(found.by_source)
+    opened, open_now = _keep(project, suspicions, schema.class_keys, most_open, now=now)
+    return Search(
+        labels=found.labels,
+        judged=sum(map(len, found.by_source.values())),
+        cross_validated=len(found.by_source[Source.CROSS_VALIDATION]),
+        suspects=len(suspicions),
+        opened=opened,
+        open_now=open_now,
+        no_prediction=found.no_prediction,
+        in_sample=found.in_sample,
+        certain=found.certain,
+        other_classes=found.other_classes,
     )
-    keys = schema.class_keys
-    suspects = [
-        ReviewCase(
-            project=project,
-            item_id=judgeable[row].item_id,
-            kind=ReviewCase.Kind.LABEL_ERROR,
-            # A margin of probabilities, 0 to 1: comparable with the nats of other kinds, see docs/algorithms/review.md.
-            value=max(float(errors.score[row]), 0.0),
-            detail={
-                "score": round(float(errors.score[row]), 4),
-                "label": keys[judgeable[row].label],
-                "suggested": keys[int(errors.suggested[row])],
-                "model_version": judgeable[row].version,
-            },
-            opened_at=now,
+
+
+def listed(project: Project) -> QuerySet[SuspectLabel]:
+    """The labels of the newest search that still stand and that nobody has decided about since, the worst first."""
+    decided = ReviewCase.objects.filter(item=OuterRef("item"), closed_at__gte=OuterRef("accepted_label__accepted_at"))
+    rows = SuspectLabel.objects.filter(~Exists(decided), project=project, accepted_label__superseded_at__isnull=True)
+    open_cases = ReviewCase.objects.filter(item=OuterRef("item"), state=ReviewCase.State.OPEN)
+    rows = rows.annotate(open_case_id=Subquery(open_cases.values("pk")[:1]))
+    return rows.select_related("accepted_label", "item").order_by("-score", "accepted_label_id")
+
+
+def _suspicions(by_source: dict[SuspectLabel.Source, list[Opinion]]) -> list[_Suspicion]:
+    """The suspects of each source by its own thresholds, all together the most suspicious first."""
+    find = find_by_cleanlab if settings.LABEL_ERROR_RULE == "cleanlab" else find_label_errors
+    found: list[_Suspicion] = []
+    for source, opinions in by_source.items():
+        if not opinions:
+            continue
+        errors = find(
+            np.array([each.said for each in opinions]),
+            np.array([each.label for each in opinions], dtype=np.int64),
+            label_probability=np.array([each.probability for each in opinions]),
         )
-        for row in errors.ranked()
-    ]
-    opened, open_now = _open(project, suspects, most_open)
-    return replace(found, suspects=len(suspects), opened=opened, open_now=open_now)
-
-
-def _read(project: Project, schema: SingleChoice) -> tuple[Search, list[_Judgeable]]:
-    """The labels with an out-of-sample prediction in the order of today's classes, and a count of all labels."""
-    most = min(MOST_JUDGED, _MOST_CELLS // len(schema.class_keys))
-    place = schema.index_by_key
-    versions = ModelVersion.objects.filter(project=project).in_bulk()
-    columns = {pk: np.array([place.get(key, -1) for key in version.classes]) for pk, version in versions.items()}
-    counts = dict.fromkeys(("certain", "in_sample", "no_prediction", "other_classes"), 0)
-    judgeable = []
-    with connection.cursor() as cursor:
-        cursor.execute(_LABELS, {"project": project.pk, "most": most, "reserve": AUDIT_RESERVE_END})
-        rows = cursor.fetchall()
-    for item_id, label, probability, is_certain, version_id, packed, is_predicted in rows:
-        if is_certain:
-            counts["certain"] += 1
-        elif version_id is None:
-            counts["in_sample" if is_predicted else "no_prediction"] += 1
-        else:
-            known = columns[version_id]
-            said = np.zeros(len(place))
-            said[known[known >= 0]] = unpack(bytes(packed), len(known))[known >= 0]
-            if label in place and said.sum() > 0:
-                version = versions[version_id].name
-                judgeable.append(_Judgeable(item_id, place[label], probability, said / said.sum(), version))
-            else:
-                counts["other_classes"] += 1
-    return Search(labels=len(rows), judged=len(judgeable), **counts), judgeable
+        found += [
+            _Suspicion(opinions[row], source, float(errors.score[row]), int(errors.suggested[row]))
+            for row in errors.ranked().tolist()
+        ]
+    return sorted(found, key=lambda each: (-each.score, each.opinion.item_id))
 
 
 @transaction.atomic
-def _open(project: Project, suspects: list[ReviewCase], most_open: int) -> tuple[int, int]:
-    """Open those of the cases for which there is room and reason; return how many, and how many are open then."""
+def _keep(
+    project: Project, suspicions: list[_Suspicion], keys: Sequence[str], most_open: int, *, now: dt.datetime
+) -> tuple[int, int]:
+    """Store the list, and open those of the cases for which there is room and reason; how many, and how many are open then."""
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-    before = _open_cases(project)
-    room = max(0, most_open - before)
-    item_ids = [case.item_id for case in suspects]
+    item_ids = [each.opinion.item_id for each in suspicions]
     cases = ReviewCase.objects.filter(item_id__in=item_ids)
     is_open = set(cases.filter(state=ReviewCase.State.OPEN).values_list("item_id", flat=True))
     labels = AcceptedLabel.objects.filter(item_id__in=item_ids, superseded_at__isnull=True)
-    accepted_at = dict(labels.values_list("item_id", "accepted_at"))
+    standing = {item_id: (pk, at) for item_id, pk, at in labels.values_list("item_id", "pk", "accepted_at")}
     looked_at = {
         item_id
         for item_id, closed_at in cases.exclude(closed_at=None).values_list("item_id", "closed_at")
-        if closed_at is not None and item_id in accepted_at and closed_at >= accepted_at[item_id]
+        if closed_at is not None and item_id in standing and closed_at >= standing[item_id][1]
     }
-    fresh = [case for case in suspects if case.item_id not in is_open | looked_at and case.item_id in accepted_at][
-        :room
+    fresh = [
+        each
+        for each in suspicions
+        if standing.get(each.opinion.item_id, (None,))[0] == each.opinion.label_id
+        and each.opinion.item_id not in looked_at
     ]
-    ReviewCase.objects.bulk_create(fresh, ignore_conflicts=True)
+    SuspectLabel.objects.filter(project=project).delete()
+    SuspectLabel.objects.bulk_create(_row(project, each, keys, now) for each in fresh[:MOST_LISTED])
+    before = _open_cases(project)
+    wanted = [each for each in fresh if each.opinion.item_id not in is_open][: max(0, most_open - before)]
+    ReviewCase.objects.bulk_create((_case(project, each, keys, now) for each in wanted), ignore_conflicts=True)
     after = _open_cases(project)
     return after - before, after
+
+
+def _row(project: Project, of: _Suspicion, keys: Sequence[str], now: dt.datetime) -> SuspectLabel:
+    return SuspectLabel(
+        accepted_label_id=of.opinion.label_id,
+        item_id=of.opinion.item_id,
+        project=project,
+        source=of.source,
+        model=of.opinion.model,
+        score=of.score,
+        self_confidence=min(of.self_confidence, 1.0),
+        suggested=keys[of.suggested],
+        found_at=now,
+    )
+
+
+def _case(project: Project, of: _Suspicion, keys: Sequence[str], now: dt.datetime) -> ReviewCase:
+    return ReviewCase(
+        project=project,
+        item_id=of.opinion.item_id,
+        kind=ReviewCase.Kind.LABEL_ERROR,
+        # A margin of probabilities, 0 to 1: comparable with the nats of other kinds, see docs/algorithms/review.md.
+        value=max(of.score, 0.0),
+        detail={
+            "score": round(of.score, 4),
+            "self_confidence": round(of.self_confidence, 4),
+            "source": of.source.value,
+            "label": keys[of.opinion.label],
+            "suggested": keys[of.suggested],
+            "model_version": of.opinion.model,
+        },
+        opened_at=now,
+    )
 
 
 def _open_cases(project: Project) -> int:

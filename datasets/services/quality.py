@@ -3,13 +3,11 @@
 See docs/algorithms/agreement.md, docs/algorithms/anchoring.md and docs/algorithms/review.md.
 """
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from django.contrib.auth.models import User
-from django.db import connection
 from django.db.models import Count, Q
 from numpy.typing import NDArray
 
@@ -20,24 +18,20 @@ from datasets.agreement.pairs import pair_agreement
 from datasets.agreement.percent import percent_agreement
 from datasets.consensus.ratings import Ratings
 from datasets.consensus.reliability_curve import ReliabilityCurve, reliability_curve
-from datasets.estimation.wilson import Estimate, proportion_interval
 from datasets.models import AcceptedLabel, BeliefRun, ReviewDecision, SourceStanding
 from datasets.services.binary_rows import Columns, read
 from labeling import selectors
-from labeling.models import Feedback, Project
+from labeling.models import Project
 from labeling.schema import Rating, SingleChoice
 
-MOST_ROWS: Final = 50_000
+MOST_ROWS: Final = 25_000
 """So many answers or decisions, the newest, are looked at for a figure."""
-MOST_SIGNALS: Final = 100_000
-"""Among so many, the newest, those are counted whose truth is known: it is told later than they come."""
 MOST_CELLS: Final = 100_000
 """Different items times classes that an interval rests on."""
 MOST_CLASSES: Final = 50
 """With more classes in use there are no intervals, which would take long."""
 MOST_PAIRS: Final = 20
 _RESAMPLES: Final = 200
-_BINS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -69,27 +63,6 @@ class AgreementReport:
     is_ordinal: bool = False
     classes: list[ClassAgreement] = field(default_factory=list)
     pairs: list[PairLine] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Signal:
-    """How often a prediction is right that a signal came about: `right` with its interval, of `right.n` signals."""
-
-    name: str
-    right: Estimate
-
-
-@dataclass(frozen=True)
-class SignalReport:
-    """What signals are worth: beside all predictions that any signal came about, of which `base` are right.
-
-    `curves`: by kind whose value is a number, its quantile groups, lowest first.
-    """
-
-    base: Estimate
-    signals: list[Signal]
-    curves: list[tuple[str, list[Signal]]]
-    is_sampled: bool
 
 
 @dataclass(frozen=True)
@@ -245,81 +218,6 @@ def calibration(project: Project) -> CalibrationReport | None:
         return None
     curve = reliability_curve(stood["stated"].astype(np.float64), stood["is_right"])
     return CalibrationReport(curve, len(stood), is_sampled=len(truths) >= MOST_ROWS)
-
-
-# -- what signals are worth ----------------------------------------------------------------------------------------
-
-# Labels that rest on feedback are left out: a click would bear witness of itself. With "< 1" the planner expects some of the
-# labels, with "= 0" one in two hundred.
-_SIGNALS: Final = """
-WITH said AS MATERIALIZED (
-    SELECT kind, score, prediction_id, item_id FROM labeling_feedback
-    WHERE project_id = %(project)s AND superseded_at IS NULL AND epsilon IS NULL AND item_id IS NOT NULL
-        AND kind = ANY(%(kinds)s)
-    ORDER BY received_at DESC LIMIT %(most)s
-)
-SELECT said.kind, said.score, said.prediction_id, prediction.predicted_class = label.label,
-    (SELECT count(*) FROM said) = %(most)s
-FROM said
-    JOIN labeling_prediction prediction ON prediction.id = said.prediction_id
-    JOIN datasets_acceptedlabel label ON label.item_id = said.item_id AND label.superseded_at IS NULL
-WHERE label.label <> '' AND prediction.predicted_class <> ''
-    AND COALESCE(jsonb_array_length(CASE jsonb_typeof(label.other_evidence -> 'feedback')
-        WHEN 'array' THEN label.other_evidence -> 'feedback' END), 0) < 1"""
-
-_KINDS: Final = Feedback.Kind
-_MEASURES: Final = (_KINDS.DWELL, _KINDS.EDIT, _KINDS.RATING)
-_EVENTS: Final = (_KINDS.CLICK, _KINDS.COPY, _KINDS.CONVERSION, _KINDS.RETRY, _KINDS.ABANDONMENT)
-
-
-def signals(project: Project) -> SignalReport | None:
-    """Of predictions whose truth others' evidence has told: how often each signal came with a right one; None without any."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _SIGNALS,
-            {
-                "project": project.pk,
-                "most": MOST_SIGNALS,
-                "kinds": [*_MEASURES, *_EVENTS, _KINDS.THUMB],
-            },
-        )
-        rows = cursor.fetchall()
-    if not rows:
-        return None
-    right: dict[str, list[bool]] = defaultdict(list)
-    measured: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-    for kind, score, _, is_right, _ in rows:
-        if kind == _KINDS.THUMB and score is not None:
-            right["Thumb up" if score >= 0.5 else "Thumb down"].append(is_right)
-        elif kind in _MEASURES and score is not None:
-            measured[_KINDS(kind).label].append((score, is_right))
-        elif kind in _EVENTS:
-            right[_KINDS(kind).label].append(is_right)
-    predictions = {prediction_id: is_right for _, _, prediction_id, is_right, _ in rows}
-    return SignalReport(
-        base=proportion_interval(sum(predictions.values()), len(predictions)),
-        signals=[
-            Signal(name, proportion_interval(sum(found), len(found)))
-            for name, found in sorted(right.items(), key=lambda each: (-len(each[1]), each[0]))
-        ],
-        curves=[(name, _groups(found)) for name, found in sorted(measured.items())],
-        is_sampled=rows[0][-1],
-    )
-
-
-def _groups(found: list[tuple[float, bool]]) -> list[Signal]:
-    """Groups of about equal size by the value; equal values are never in two groups."""
-    values = np.array([value for value, _ in found])
-    is_right = np.array([right for _, right in found])
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)))
-    place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(len(edges) - 2, 0))
-    groups = []
-    for group in np.unique(place):
-        chosen = place == group
-        low, high = values[chosen].min(), values[chosen].max()
-        name = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
-        groups.append(Signal(name, proportion_interval(int(is_right[chosen].sum()), int(chosen.sum()))))
-    return groups
 
 
 # -- sources, the fit -----------------------------------------------------------------------------------------------

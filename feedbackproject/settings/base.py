@@ -209,6 +209,14 @@ ASK_DECISION_KEEP_DAYS = int(os.environ.get("ASK_DECISION_KEEP_DAYS") or 0)
 """Logged decisions not to ask that are older are deleted; 0: never."""
 
 LABEL_ERRORS_MOST_OPEN = int(os.environ.get("FEEDBACK_LABEL_ERRORS_OPEN") or 100)
+# Which labels look wrong: "own", or "cleanlab", which is an extra.
+LABEL_ERROR_RULE = os.environ.get("FEEDBACK_LABEL_ERROR_RULE") or "own"
+if LABEL_ERROR_RULE not in ("own", "cleanlab"):
+    raise ImproperlyConfigured("FEEDBACK_LABEL_ERROR_RULE must be own or cleanlab")
+if LABEL_ERROR_RULE == "cleanlab" and importlib.util.find_spec("cleanlab") is None:
+    raise ImproperlyConfigured(
+        "FEEDBACK_LABEL_ERROR_RULE=cleanlab needs the extra: pip install --require-hashes -r requirements-label-errors.lock"
+    )
 """So many cases of labels that a model contradicts are open at once in a project."""
 
 # -- words, times, files --------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ class AskAnswerSerializer(serializers.Serializer[None]):
     """Whether to show the question now, and why or why not."""
 
     ask = serializers.BooleanField()
-    reason = serializers.ChoiceField(choices=[each.value for each in Reason])
+    reason = serializers.ChoiceField(choices=[each.value for each in Reason if each.told is each])
     opportunity_id = serializers.CharField()
     key = serializers.CharField(allow_null=True, help_text="The item that is asked about; null for a no about a list.")
     prediction_id = serializers.IntegerField(allow_null=True)

@@ -57,12 +57,14 @@ def decide(policy: Policy, situation: Situation, draws: Draws) -> Decision:
     if isinstance(checked, Refusal):
         return Decision(reason=checked.reason, retry_after=checked.retry_after)
     terms = utility.of_candidates(policy, situation, checked.eligible)
-    chances, audit = utility.propensities(policy, [each.utility for each in terms])
+    is_check = [gates.is_check(policy, situation, situation.candidates[place]) for place in checked.eligible]
+    chances, audit = utility.propensities(policy, [each.utility for each in terms], is_check=is_check)
     begin = 0.0
-    for place, chance, audited in zip(checked.eligible, chances, audit, strict=True):
+    for place, chance, audited, is_known in zip(checked.eligible, chances, audit, is_check, strict=True):
         if draws.draw < begin + chance:
+            chosen = Reason.AUDIT if draws.draw < begin + audited else Reason.SELECTED
             return Decision(
-                reason=Reason.AUDIT if draws.draw < begin + audited else Reason.SELECTED,
+                reason=Reason.CHECK if is_known else chosen,
                 is_ask=True,
                 chosen=place,
                 eligible=checked.eligible,

@@ -42,13 +42,23 @@ def check(policy: Policy, situation: Situation) -> Refusal | Passed:
     refusal = _of_respondent(policy, situation) or _of_history(policy, situation.history)
     if refusal is not None:
         return refusal
-    unlabelled = [place for place, each in enumerate(situation.candidates) if not each.is_labelled]
+    unlabelled = [
+        place
+        for place, each in enumerate(situation.candidates)
+        if not each.is_labelled or is_check(policy, situation, each)
+    ]
     if not unlabelled:
         return Refusal(Reason.LABELLED)
     needed = situation.epsilon_needed
     if needed is not None and situation.epsilon_spent + needed > policy.privacy_cap + 1e-9:
         return Refusal(Reason.PRIVACY_BUDGET)
     return _of_counters(policy, situation, unlabelled)
+
+
+def is_check(policy: Policy, situation: Situation, candidate: Candidate) -> bool:
+    """Whether asking about it would check the respondent, of whom little is known, and not the item, of which all is."""
+    judged = situation.right_count + situation.wrong_count
+    return candidate.is_gold and policy.check_share > 0.0 and judged < policy.check_until_answers
 
 
 def _of_respondent(policy: Policy, situation: Situation) -> Refusal | None:

@@ -35,6 +35,12 @@ class Reason(StrEnum):
     NOT_DRAWN = "not_drawn"
     SELECTED = "selected"
     AUDIT = "audit"
+    CHECK = "check"
+
+    @property
+    def told(self) -> "Reason":
+        """What the app is told: that an ask is a check must not reach whoever is checked."""
+        return Reason.SELECTED if self is Reason.CHECK else self
 
 
 GATES: Final = tuple(Reason)[: tuple(Reason).index(Reason.NOT_DRAWN)]
@@ -63,6 +69,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     audit_share: float = 0.05
     least_propensity: float = 0.01
     most_propensity: float = 0.9
+    check_share: float = 0.0
+    check_until_answers: int = 5
     blind_share: float = 0.2
     fatigue_weight: float = 0.1
     fatigue_half_life_seconds: int = 7 * _DAY

@@ -49,6 +49,8 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
         Of the item, where there are several candidates.
     is_labelled
         The label is known, or somebody is being asked for it.
+    is_gold
+        Its true answer is known, and this respondent can be checked by it: they were named, and not asked about it before.
     label_share
         Share of the recent labels that have this value of the policy's segment; None where it is not known.
     quota_spent
@@ -61,6 +63,7 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     key: str = ""
     segment: str = ""
     is_labelled: bool = False
+    is_gold: bool = False
     label_share: float | None = None
     quota_spent: int = 0
     rates: Rates | None = None

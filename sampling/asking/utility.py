@@ -120,7 +120,9 @@ def _relative(value: float, typical: float) -> float:
     return min(value / typical, MOST_RELATIVE) if typical > 0.0 else 1.0
 
 
-def propensities(policy: Policy, utilities: Sequence[float]) -> tuple[list[float], list[float]]:
+def propensities(
+    policy: Policy, utilities: Sequence[float], *, is_check: Sequence[bool] = ()
+) -> tuple[list[float], list[float]]:
     """The chance of each candidate to be the one that is asked about, and the part of it that is the audit share.
 
     For one candidate
@@ -133,10 +135,19 @@ def propensities(policy: Policy, utilities: Sequence[float]) -> tuple[list[float
 
     one is chosen in proportion to s and then asked with the chance s_i. The audit part is min(eps / n, pi_i): uniform.
 
+    Checks (known answers, see `gates.is_check`) are worth nothing for their items: whatever their utility is, m of them share
+
+        max(check share, pi_min),  evenly,
+
+    beside the others, whose formula they do not touch but for the scaling. They have no audit part, for audit asks are a
+    sample of what is not known.
+
     Parameters
     ----------
     utilities
         S of each, finite; at least one.
+    is_check
+        Which of them are checks, as long as `utilities`; empty: none.
 
     Returns
     -------
@@ -147,6 +158,28 @@ def propensities(policy: Policy, utilities: Sequence[float]) -> tuple[list[float
     >>> round(chances[0], 4), audit[0]
     (0.525, 0.05)
     """
+    if any(is_check):
+        return _beside_checks(policy, utilities, is_check)
+    chances, uniform = _worth_asking(policy, utilities)
+    return _within_most(policy, chances, [uniform] * len(chances))
+
+
+def _beside_checks(
+    policy: Policy, utilities: Sequence[float], is_check: Sequence[bool]
+) -> tuple[list[float], list[float]]:
+    of_checks = max(policy.check_share, policy.least_propensity) / sum(is_check)
+    others = [each for each, is_known in zip(utilities, is_check, strict=True) if not is_known]
+    chances, uniform = _worth_asking(policy, others) if others else ([], 0.0)
+    left = iter(chances)
+    return _within_most(
+        policy,
+        [of_checks if is_known else next(left) for is_known in is_check],
+        [0.0 if is_known else uniform for is_known in is_check],
+    )
+
+
+def _worth_asking(policy: Policy, utilities: Sequence[float]) -> tuple[list[float], float]:
+    """The chances before they are scaled, and the audit share of each."""
     count = len(utilities)
     shares = [_sigmoid((each - policy.threshold) / policy.temperature) for each in utilities]
     total = sum(shares)
@@ -158,9 +191,13 @@ def propensities(policy: Policy, utilities: Sequence[float]) -> tuple[list[float
         )
         for share in shares
     ]
+    return chances, uniform
+
+
+def _within_most(policy: Policy, chances: list[float], audit: list[float]) -> tuple[list[float], list[float]]:
     if (together := sum(chances)) > policy.most_propensity:
         chances = [each * policy.most_propensity / together for each in chances]
-    return chances, [min(uniform, each) for each in chances]
+    return chances, [min(share, each) for share, each in zip(audit, chances, strict=True)]
 
 
 def _sigmoid(x: float) -> float:

@@ -12,6 +12,7 @@ class AskDecision(models.Model):
     class Reason(models.TextChoices):
         SELECTED = "selected", "Asked: it is worth it"
         AUDIT = "audit", "Asked: drawn by the audit share"
+        CHECK = "check", "Asked about a known answer, to check the respondent"
         NOT_DRAWN = "not_drawn", "Not drawn"
         OFF = "off", "Asking is switched off"
         NO_QUESTION = "no_question", "No live question fits"
@@ -79,7 +80,7 @@ class AskDecision(models.Model):
                         *("selected", "audit", "not_drawn", "off", "no_question", "no_consent", "opted_out", "holdout"),
                         *("quiet", "concurrent", "cooldown_shown", "cooldown_dismissed", "cooldown_answered"),
                         *("question_cooldown", "session_cap", "week_cap", "month_cap", "labelled", "privacy_budget"),
-                        *("segment_quota", "budget", "degraded", "blocked"),
+                        *("segment_quota", "budget", "degraded", "blocked", "check"),
                     ]
                 ),
                 name="ask_decision_reason_known",

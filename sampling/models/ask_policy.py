@@ -51,6 +51,13 @@ class AskPolicy(models.Model):
     audit_share = models.FloatField(
         default=0.05, help_text="Asked whatever the utility: the honest sample of opportunities."
     )
+    check_share = models.FloatField(
+        default=0.0,
+        help_text="Chance to ask about an item whose answer is known, so that little-known respondents are checked.",
+    )
+    check_until_answers = models.PositiveSmallIntegerField(
+        default=5, help_text="Respondents are checked until so many of their answers were found right or wrong."
+    )
     least_propensity = models.FloatField(default=0.01)
     most_propensity = models.FloatField(default=0.9)
     blind_share = models.FloatField(default=0.2, help_text="Asked without showing what the model said.")
@@ -84,6 +91,9 @@ class AskPolicy(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(audit_share__gte=0, audit_share__lte=1), name="ask_policy_audit_in_range"
+            ),
+            models.CheckConstraint(
+                condition=Q(check_share__gte=0, check_share__lte=1), name="ask_policy_check_in_range"
             ),
             models.CheckConstraint(
                 condition=Q(blind_share__gte=0, blind_share__lte=1), name="ask_policy_blind_in_range"

@@ -109,6 +109,8 @@ _GROUPS: Final = {
         "threshold",
         "temperature",
         "audit_share",
+        "check_share",
+        "check_until_answers",
         "least_propensity",
         "most_propensity",
         "fatigue_weight",
@@ -131,6 +133,7 @@ _LABELS: Final = {
     "threshold": "Worth an even chance",
     "temperature": "Softness",
     "fatigue_weight": "Weight of fatigue",
+    "check_until_answers": "Checks until so many answers are judged",
     "privacy_cap": "Privacy budget of a respondent, epsilon",
 }
 _HELP_TEXTS: Final = {
@@ -167,6 +170,10 @@ class AskPolicyForm(forms.Form):
     )
     audit_share = PercentField(
         label="Asked at random, %", help_text="Whatever it is worth: the honest sample of opportunities."
+    )
+    check_share = PercentField(
+        label="Check by known answers, %",
+        help_text="Chance to ask about gold items, of respondents with few judged answers. Needs gold; 0: never.",
     )
     least_propensity = PercentField(least=0.01, label="Lowest chance, %")
     most_propensity = PercentField(least=0.01, label="Highest chance, %")

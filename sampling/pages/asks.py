@@ -97,7 +97,7 @@ def asks(request: HttpRequest, caller: Caller) -> HttpResponse:
         "all": found.breakdown.all,
         "stages": stages(found.breakdown.all),
         "tables": tables(found.breakdown),
-        "reasons": [each for each in found.reasons if each.reason not in {"selected", "audit"}],
+        "reasons": [each for each in found.reasons if each.reason not in {"selected", "audit", "check"}],
         "guardrails": [(_OUTCOME_NAMES[each.name], each) for each in found.harm.guardrails],
         "propensity_columns": ask_charts.propensity_columns(found.propensities),
         "decided_by_chance": sum(each.decisions for each in found.propensities),

@@ -40,6 +40,8 @@ class AskPolicyChanges(TypedDict, total=False):
     threshold: float
     temperature: float
     audit_share: float
+    check_share: float
+    check_until_answers: int
     least_propensity: float
     most_propensity: float
     blind_share: float
@@ -64,6 +66,8 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "threshold": (-10.0, 10.0),
     "temperature": (0.001, 100.0),
     "audit_share": (0.0, 1.0),
+    "check_share": (0.0, 1.0),
+    "check_until_answers": (0, MOST_PER_RESPONDENT),
     "least_propensity": (0.0001, 1.0),
     "most_propensity": (0.0001, 1.0),
     "blind_share": (0.0, 1.0),

@@ -84,6 +84,7 @@ class _Row:
     """Of the eligible candidates, as the rates are."""
     answered_rates: tuple[float, ...]
     dismissed_rates: tuple[float, ...]
+    is_check: tuple[bool, ...]
 
 
 def replay(
@@ -138,6 +139,7 @@ def _seen_by(policy: Policy, row: dict[str, Any]) -> _Row:
         segments=tuple(each.segment for each in candidates),
         answered_rates=tuple(each.answered for each in rates),
         dismissed_rates=tuple(each.dismissed for each in rates),
+        is_check=tuple(gates.is_check(policy, situation, each) for each in candidates),
     )
 
 
@@ -148,7 +150,9 @@ def _place(situation: Situation, key: str | None) -> int:
 
 
 def _chances(policy: Policy, row: _Row, price: float) -> list[float]:
-    return utility.propensities(policy, [each - price for each in row.utilities])[0] if row.utilities else []
+    if not row.utilities:
+        return []
+    return utility.propensities(policy, [each - price for each in row.utilities], is_check=row.is_check)[0]
 
 
 def _price_within(policy: Policy, rows: Sequence[_Row], allowed: float) -> float:

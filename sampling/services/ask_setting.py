@@ -10,6 +10,7 @@ from typing import Final
 from django.conf import settings
 from django.utils import timezone
 
+from datasets.services import gold_answers
 from labeling import ask_tokens, respondent_hash, selectors
 from labeling.models import ModelVersion, Project, Question, QuestionVersion
 from labeling.questions import Question as Wording
@@ -60,6 +61,7 @@ class Setting:
     informativeness: Informativeness
     rates: ResponseRates
     label_shares: Mapping[str, float]
+    gold_keys: frozenset[str]
     draw_key: bytes
     respondent_key: bytes
     session_key: bytes
@@ -87,6 +89,7 @@ class _Kept:
         self.rates = ResponseRates()
         self.shares: Mapping[str, float] = {}
         self.segment = ""
+        self.gold_keys: frozenset[str] = frozenset()
 
 
 _kept: Final[dict[int, _Kept]] = {}
@@ -136,6 +139,7 @@ def _read(project: Project, kept: _Kept, now: dt.datetime) -> Setting:
         informativeness=strategy,
         rates=kept.rates,
         label_shares=kept.shares,
+        gold_keys=kept.gold_keys,
         # Not of SECRET_KEY: when that changes, replays repeat.
         draw_key=draws.key_for(settings.RESPONDENT_KEY, project.pk),
         respondent_key=respondent_hash.respondent_key(project.pk, settings.RESPONDENT_KEY),
@@ -153,6 +157,7 @@ def _rate(project: Project, kept: _Kept, segment: str, now: dt.datetime) -> None
         return
     kept.rates = ask_rates.response_rates(project.pk, now=now)
     kept.shares = ask_rates.label_shares(project.pk, segment, now=now)
+    kept.gold_keys = gold_answers.keys(project)
     kept.segment, kept.rated_at = segment, time.monotonic()
 
 

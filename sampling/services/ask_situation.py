@@ -177,10 +177,17 @@ class Moment:
             key=subject.row.key if self.opportunity.is_list else "",
             segment=segment,
             is_labelled=is_truth and subject.known is not None and subject.known.is_labelled,
+            is_gold=is_truth and self._checks(subject),
             label_share=self.setting.label_shares.get(segment, 0.0) if self.setting.label_shares and segment else None,
             # Those of the first are in the situation.
             rates=None if segment == self.segments[0] else self.setting.rates.of(segment),
         )
+
+    def _checks(self, subject: Subject) -> bool:
+        """Whether what this respondent would say of it tells something about them: a session has no record."""
+        if subject.known is None or not self.opportunity.respondent or subject.row.key not in self.setting.gold_keys:
+            return False
+        return all(ask.item_id != subject.known.item_id for ask in self.state.history)
 
     def _epsilon_needed(self, question: LiveQuestion | None) -> float | None:
         if question is None or question.epsilon is None:

@@ -51,7 +51,7 @@ FROM jsonb_to_recordset(%(wanted)s::jsonb) AS wanted (nth integer, project_id bi
         SELECT json_agg(json_build_array(extract(epoch FROM ask.created_at)::float8,
             extract(epoch FROM ask.shown_at)::float8, extract(epoch FROM ask.dismissed_at)::float8,
             extract(epoch FROM ask.answered_at)::float8, extract(epoch FROM ask.expires_at)::float8, ask.state,
-            version.question_id, ask.session_hash)) AS found
+            version.question_id, ask.session_hash, ask.item_id)) AS found
         FROM (SELECT * FROM labeling_ask
               WHERE project_id = wanted.project_id AND respondent_hash = wanted.respondent_hash
                   AND created_at > wanted.since AND wanted.respondent_hash <> ''
@@ -180,6 +180,7 @@ class Asked:
     state: str
     question_id: int
     session_hash: str
+    item_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,9 @@ from sampling.asking.deciding import Decision
 from sampling.asking.gates import DEGRADED_RETRY_SECONDS
 from sampling.asking.policy import Reason
 from sampling.asking.situation import Situation, Spending
-from sampling.services import ask_answers, ask_counters, ask_setting, ask_situation, ask_sql
-from sampling.services.ask_answers import Answer
+from sampling.services import ask_counters, ask_replies, ask_setting, ask_situation, ask_sql
 from sampling.services.ask_counters import CountersDown, Ticket
+from sampling.services.ask_replies import Answer
 from sampling.services.ask_setting import LiveQuestion, Setting
 from sampling.services.ask_situation import Moment, Opportunity, Subject
 from sampling.services.ask_sql import Record, State, Wanted, Written, WrittenRow
@@ -123,7 +123,7 @@ class _Deciding:
     def run(self, *, is_dry_run: bool) -> Answer:
         state = self._read()
         if state.decision_id is not None:
-            return ask_answers.replayed(
+            return ask_replies.replayed(
                 self.setting,
                 state.decision_id,
                 respondents={self.respondent_hash, *self.earlier_hashes},
@@ -331,7 +331,7 @@ class _Deciding:
         wait = decision.retry_after
         answer = Answer(
             ask=decision.is_ask,
-            reason=decision.reason.value,
+            reason=decision.reason.told.value,
             opportunity_id=self.opportunity.opportunity_id,
             key=None if place is None else self.keys[place],
             prediction_id=prediction_id,
@@ -341,7 +341,7 @@ class _Deciding:
         )
         question = moment.question
         if decision.is_ask and question is not None and place is not None:
-            ask_answers.offer(
+            ask_replies.offer(
                 answer,
                 self.setting,
                 question,

@@ -14,7 +14,10 @@ from sampling.services import ask_rates
 
 logger = logging.getLogger(__name__)
 
-_ANSWERED: Final = "SELECT count(*) FROM labeling_ask WHERE question_version_id = %s AND state = 'answered'"
+# Answers about known items say nothing of what was to be learned.
+_ANSWERED: Final = """
+SELECT count(*) FROM labeling_ask ask WHERE ask.question_version_id = %s AND ask.state = 'answered'
+    AND NOT EXISTS (SELECT FROM sampling_askdecision decision WHERE decision.ask_id = ask.id AND decision.reason = 'check')"""
 _LONGEST_REASON: Final = 300
 
 

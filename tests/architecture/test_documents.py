@@ -37,6 +37,7 @@ def test_every_scheduled_and_woken_task_exists() -> None:
         receivers.CHECK_WATERMARK,
         receivers.CHECK_RETRAINING,
         receivers.JOIN_FEEDBACK,
+        receivers.CHECK_LABELS,
     )
     for name in woken:
         assert name in known

@@ -19,6 +19,8 @@ from celery import current_app
         ("sampling.sweep_control_arms", "monitor"),
         ("training.run", "train"),
         ("training.sweep_predictions", "train"),
+        ("training.check_labels", "train"),
+        ("training.sweep_label_checks", "monitor"),
         ("training.sweep_runs", "monitor"),
         ("training.sweep_triggers", "monitor"),
         ("datasets.accept_pending", "ingest"),

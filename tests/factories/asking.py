@@ -10,7 +10,7 @@ from labeling.redis_client import redis_client
 from labeling.wire import PredictionPart
 from sampling.models import AskPolicy
 from sampling.services import ask_policies, asks
-from sampling.services.ask_answers import Answer
+from sampling.services.ask_replies import Answer
 from sampling.services.ask_situation import Opportunity
 from tests.factories.labeling import model_version
 

@@ -68,7 +68,7 @@ class FittedModel:
     def _among_seen(self, inputs: Inputs) -> NDArray[np.float64]:
         if self.pipeline is None:
             return np.ones((len(inputs), 1))
-        return calibration.apply(_log_proba(self.pipeline, inputs), self.temperature.value)
+        return calibration.apply(log_proba(self.pipeline, inputs), self.temperature.value)
 
 
 class PipelineTrainer(ABC):
@@ -142,7 +142,7 @@ class PipelineTrainer(ABC):
                 return None
             log_probabilities = np.full((len(held_out), len(seen)), -np.inf)
             fitted = self.pipeline().fit(training_inputs, columns[training])
-            log_probabilities[:, known] = _log_proba(fitted, inputs[held_out])
+            log_probabilities[:, known] = log_proba(fitted, inputs[held_out])
             return log_probabilities
 
         return calibration.out_of_fold(columns, len(seen), predict_fold, rng=np.random.default_rng(seed))
@@ -158,7 +158,8 @@ def _positions(labels: Sequence[str], classes: tuple[str, ...]) -> NDArray[np.in
     return np.array([place[label] for label in labels], dtype=np.int64)
 
 
-def _log_proba(pipeline: Pipeline, inputs: Inputs) -> NDArray[np.float64]:
+def log_proba(pipeline: Pipeline, inputs: Inputs) -> NDArray[np.float64]:
+    """Logarithms of the fitted pipeline's class probabilities, shape (n, C), all finite."""
     # A probability may underflow to 0; a finite logarithm keeps 0 * inf out of the temperature's sums.
     probabilities: NDArray[np.float64] = np.asarray(pipeline.predict_proba(inputs), dtype=np.float64)
     return np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))

@@ -55,7 +55,9 @@ def test_a_label_that_a_model_contradicts_which_never_saw_it_is_opened(
     assert (found.labels, found.judged, found.suspects, found.opened, found.open_now) == (13, 13, 1, 1, 1)
     case = ReviewCase.objects.get()
     assert (case.item.key, case.kind, case.state) == ("wrong", "label_error", "open")
-    assert case.detail == {"score": 0.85, "label": "cat", "suggested": "dog", "model_version": "m1"}
+    assert case.detail == {
+        "score": 0.85, "self_confidence": 0.05, "source": "prediction", "label": "cat", "suggested": "dog", "model_version": "m1",
+    }  # fmt: skip
     assert case.value == pytest.approx(0.85, abs=1e-6)
     assert label_errors.search(project, now=LATER).opened == 0
     assert "13 of 13 labels could be judged" in found.summary

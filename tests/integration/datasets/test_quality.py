@@ -7,10 +7,11 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
 from sklearn.metrics import cohen_kappa_score
 
 from datasets.models import AcceptancePolicy, AcceptedLabel, BeliefRun, GoldItem, SourceStanding
-from datasets.services import accept, quality, review
+from datasets.services import accept, quality, review, signals
 from labeling import selectors
 from labeling.models import Feedback, Item, Prediction, Project
 from labeling.services import intake
@@ -113,7 +114,7 @@ def _signal(item: Item, number: int, kind: str, score: float | None) -> None:
 
 
 def test_signals_are_worth_what_they_came_with(project: Project, owner: User) -> None:
-    assert quality.signals(project) is None
+    assert signals.signals(project) is None
     rows.model_version(project)
     for number in range(20):
         item = factory.item(project, f"i{number}")
@@ -126,7 +127,7 @@ def test_signals_are_worth_what_they_came_with(project: Project, owner: User) ->
         _signal(item, 3 * number + 1, "click" if is_right else "retry", None)
         _signal(item, 3 * number + 2, "dwell", 30.0 - number)
     accept.accept_pending(project.pk, now=NOW)
-    found = quality.signals(project)
+    found = signals.signals(project)
     assert found is not None
     assert (found.base.value, found.base.n) == (0.5, 20)
     shares = {signal.name: (signal.right.value, signal.right.n) for signal in found.signals}
@@ -136,7 +137,72 @@ def test_signals_are_worth_what_they_came_with(project: Project, owner: User) ->
     assert [group.right.n for group in groups] == [4, 4, 4, 4, 4]
     assert [group.right.value for group in groups] == [0.0, 0.0, 0.5, 1.0, 1.0]
     AcceptedLabel.objects.update(other_evidence={"feedback": [1]})  # it would bear witness of itself
-    assert quality.signals(project) is None
+    assert signals.signals(project) is None
+
+
+def _clicked(project: Project, owner: User, *, n: int) -> None:
+    """Predictions of known truth: three in four are right, and clicks and retries tell which, mostly. Some were only seen."""
+    rows.model_version(project)
+    said = [(0.8, 0.1, 0.1) if number % 4 else (0.1, 0.8, 0.1) for number in range(n)]
+    intake.record_predictions(project, [rows.prediction_row(f"i{number}", *each) for number, each in enumerate(said)])
+    for number in range(n):
+        item = Item.objects.get(project=project, key=f"i{number}")
+        is_right, is_usual = bool(number % 4), bool(number % 5)
+        _signal(item, 3 * number, "impression", None)
+        if number % 3:
+            _signal(item, 3 * number + 1, "click" if is_right == is_usual else "retry", None)
+        _signal(item, 3 * number + 2, "dwell", 10.0 if is_right else 2.0 + number % 3)
+
+
+def test_what_signals_foretell_is_compared_with_what_came_true(project: Project, owner: User, client: Client) -> None:
+    for number in range(120):
+        factory.annotation(factory.item(project, f"i{number}"), owner, "cat")
+    _clicked(project, owner, n=120)
+    accept.accept_pending(project.pk, now=NOW)
+    report = signals.signals(project)
+    assert report is not None
+    found = report.calibration
+    assert found is not None
+    assert (found.n, sum(each.right.n for each in found.bins)) == (120, 120)
+    assert [each.foretold for each in found.bins] == sorted(each.foretold for each in found.bins)
+    assert found.brier < found.base_brier == pytest.approx(0.75 * 0.25)
+    assert found.bins[0].right.high < 0.5 < found.bins[-1].right.low
+    text = page(client, owner)
+    assert '<svg class="reliability"' in text
+    assert 'role="img"' in text
+    assert "Expected calibration error" in text
+
+
+def test_few_predictions_make_no_curve(project: Project, owner: User, client: Client) -> None:
+    for number in range(signals.LEAST_CALIBRATED - 1):
+        factory.annotation(factory.item(project, f"i{number}"), owner, "cat")
+    _clicked(project, owner, n=signals.LEAST_CALIBRATED - 1)
+    accept.accept_pending(project.pk, now=NOW)
+    report = signals.signals(project)
+    assert report is not None
+    assert report.calibration is None
+    assert "The curve needs 50 predictions" in page(client, owner)
+
+
+def test_the_api_tells_what_signals_are_worth(
+    project: Project, owner: User, owner_client: APIClient, stranger: User, annotator_client: APIClient
+) -> None:
+    nothing = owner_client.get("/api/v1/projects/pets/signals").json()
+    assert nothing == {"base": None, "signals": [], "curves": [], "calibration": None, "is_sampled": False}
+    for number in range(60):
+        factory.annotation(factory.item(project, f"i{number}"), owner, "cat")
+    _clicked(project, owner, n=60)
+    accept.accept_pending(project.pk, now=NOW)
+    found = owner_client.get("/api/v1/projects/pets/signals").json()
+    assert found["base"]["n"] == found["calibration"]["n"] == 60
+    assert {each["name"] for each in found["signals"]} == {"Click", "Retry"}
+    assert found["curves"][0]["name"] == "Dwell"
+    bins = found["calibration"]["bins"]
+    assert sum(each["n"] for each in bins) == 60
+    assert all(each["low"] <= each["right"] <= each["high"] for each in bins)
+    outside = APIClient()
+    outside.force_login(stranger)
+    assert outside.get("/api/v1/projects/pets/signals").status_code == 404
 
 
 def test_steps_of_sources_and_warnings_of_the_last_fit_are_shown(

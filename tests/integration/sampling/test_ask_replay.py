@@ -91,8 +91,9 @@ def test_a_row_of_a_thinned_log_stands_for_those_left_out(project: Project) -> N
     for number in range(30):
         make.decide(project, f"o-{number}")
     replayed = replay(project)
-    asks = AskDecision.objects.filter(is_ask=True).count()  # by the floor of propensities, and all of them in the log
-    assert replayed.opportunities == 2.0 * AskDecision.objects.filter(is_ask=False).count() + asks
+    # The lowest chance may ask somebody, by the draws of this project.
+    asked = AskDecision.objects.filter(is_ask=True).count()
+    assert replayed.opportunities == 2.0 * AskDecision.objects.filter(is_ask=False).count() + asked
 
 
 def test_nothing_logged_is_replayed_as_nothing(project: Project) -> None:

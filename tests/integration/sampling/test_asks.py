@@ -17,9 +17,9 @@ from sampling.asking import deciding, draws
 from sampling.asking.situation import Rates, Situation
 from sampling.models import AskDecision
 from sampling.services import ask_policies, ask_rates, ask_replay, ask_setting, asks
-from sampling.services.ask_answers import Answer
 from sampling.services.ask_policies import pure
 from sampling.services.ask_rates import ResponseRates
+from sampling.services.ask_replies import Answer
 from sampling.services.ask_situation import Opportunity
 from tests.factories import asking as make
 from tests.factories.asking import DAY, HOUR, NOW

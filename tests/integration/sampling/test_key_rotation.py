@@ -17,7 +17,7 @@ from labeling.services import ask_events, feedback, respondent_moves, respondent
 from labeling.services.ask_events import Event, EventKind
 from sampling.models import AskDecision
 from sampling.services import ask_setting
-from sampling.services.ask_answers import Answer
+from sampling.services.ask_replies import Answer
 from tests.factories import asking as make
 from tests.factories.asking import DAY, HOUR, NOW
 from tests.statements import statements_counted

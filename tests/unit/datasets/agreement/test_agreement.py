@@ -12,7 +12,7 @@ from sklearn.metrics import cohen_kappa_score
 from datasets.agreement.cohen import Weighting, cohen_kappa
 from datasets.agreement.fleiss import fleiss_kappa, fleiss_kappa_by_class
 from datasets.agreement.interval import bootstrap, distinct
-from datasets.agreement.krippendorff import krippendorff_alpha, krippendorff_alpha_by_class
+from datasets.agreement.krippendorff import krippendorff_alpha, krippendorff_alpha_by_class, nominal_alphas
 from datasets.agreement.pairs import pair_agreement
 from datasets.agreement.percent import percent_agreement
 from datasets.consensus.evidence import evidence
@@ -139,3 +139,29 @@ def test_pairs_count_only_items_both_answered() -> None:
     assert found[0].percent == pytest.approx(2 / 3)
     assert found[0].kappa == pytest.approx(cohen_kappa_score([0, 1, 0], [0, 1, 1]))
     assert [pair.n for pair in pair_agreement(ratings_of(said), least_shared=3)] == [3]
+
+
+def test_alphas_of_many_weightings_are_those_one_by_one() -> None:
+    rng = np.random.default_rng(5)
+    counts = rng.integers(0, 3, size=(40, 4)).astype(np.float64)
+    weights = rng.multinomial(40, np.full(40, 1 / 40), size=30).astype(np.float64)
+    weights[0] = 0.0
+    one_by_one = [krippendorff_alpha(counts, each) for each in weights]
+    np.testing.assert_allclose(nominal_alphas(counts, weights), one_by_one, atol=1e-12)
+
+
+def test_an_interval_is_the_same_with_all_resamples_at_once() -> None:
+    rng = np.random.default_rng(6)
+    counts = rng.multinomial(3, [0.7, 0.2, 0.1], size=60).astype(np.float64)
+    slow = bootstrap(krippendorff_alpha, *distinct(counts), rng=np.random.default_rng(1))
+    fast = bootstrap(krippendorff_alpha, *distinct(counts), rng=np.random.default_rng(1), of_many=nominal_alphas)
+    assert (fast.low, fast.high, fast.n) == pytest.approx((slow.low, slow.high, slow.n))
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_different_rows_are_those_of_numpy(scale: float) -> None:
+    counts = scale * np.random.default_rng(7).integers(0, 300, size=(500, 2)).astype(np.float64) // 100
+    rows, times = distinct(counts)
+    expected, expected_times = np.unique(counts, axis=0, return_counts=True)
+    np.testing.assert_array_equal(rows, expected)
+    np.testing.assert_array_equal(times, expected_times)

@@ -1,6 +1,7 @@
 """Decisions: logged propensities are the frequencies they promise, audit draws are uniform, replays repeat."""
 
 import itertools
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,7 +13,7 @@ from sampling.asking.draws import Draws
 from sampling.asking.policy import GATES, Policy, Reason
 from sampling.asking.situation import Situation, Spending
 from sampling.models import AskDecision
-from tests.unit.sampling.asking.situations import candidate, situation
+from tests.unit.sampling.asking.situations import candidate, past, situation
 
 KEY = draws.key_for("a secret", 1)
 OPPORTUNITIES = 100_000
@@ -133,3 +134,69 @@ def test_draws_are_uniform_and_independent_between_purposes() -> None:
     assert np.abs(drawn.mean(axis=0) - 0.5).max() < 3 * (1 / 12 / 50_000) ** 0.5
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 3 / 50_000**0.5
     assert draws.uniform(KEY, "draw", "o-1") != draws.uniform(draws.key_for("a secret", 2), "draw", "o-1")
+
+
+CHECKING = Policy(check_share=0.3, check_until_answers=5)
+
+
+def test_a_known_answer_is_asked_about_with_the_check_share_of_whom_little_is_known() -> None:
+    where = situation(candidate(0.9, is_labelled=True, is_gold=True), right_count=3, wrong_count=1)
+    made = [decided(number, where, CHECKING) for number in range(20_000)]
+    assert {each.propensity for each in made} == {0.3}
+    asked = [each for each in made if each.is_ask]
+    assert {each.reason for each in asked} == {Reason.CHECK}
+    assert abs(len(asked) / len(made) - 0.3) < 3 * (0.21 / len(made)) ** 0.5
+    assert not any(each.is_audit for each in made)
+
+
+@pytest.mark.parametrize(
+    ("policy", "right"),
+    [(CHECKING, 5), (Policy(), 0), (Policy(check_share=0.3, check_until_answers=0), 0)],
+)
+def test_whose_record_is_long_enough_is_not_checked_nor_anybody_where_the_policy_does_not(
+    policy: Policy, right: int
+) -> None:
+    where = situation(candidate(0.9, is_labelled=True, is_gold=True), right_count=right)
+    assert decided(1, where, policy).reason == Reason.LABELLED
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        ({"holdout_draw": 0.0}, Reason.HOLDOUT),
+        ({"is_quiet": True}, Reason.QUIET),
+        ({"history": (past(10.0, "dismissed"),)}, Reason.COOLDOWN_SHOWN),
+        ({"spending": None}, Reason.DEGRADED),
+        ({"spending": Spending(spent=10)}, Reason.BUDGET),
+    ],
+)
+def test_checks_pass_no_gate_that_others_do_not(others: dict[str, Any], reason: Reason) -> None:
+    policy = msgspec.structs.replace(CHECKING, budget_asks=10)
+    where = situation(candidate(0.9, is_labelled=True, is_gold=True), **others)
+    assert decided(1, where, policy).reason == reason
+
+
+def test_checks_among_others_have_their_joint_propensity_and_leave_that_of_the_others() -> None:
+    unknown = (candidate(0.2), candidate(0.35))
+    alone = decided(1, situation(*unknown), CHECKING)
+    where = situation(candidate(0.9, is_labelled=True, is_gold=True), *unknown, candidate(0.1, is_labelled=True))
+    made = [decided(number, where, CHECKING) for number in range(50_000)]
+    assert made[0].eligible == (0, 1, 2)
+    assert made[0].propensities == pytest.approx((0.3, *alone.propensities))
+    for place, chance in zip((0, 1, 2), made[0].propensities, strict=True):
+        chosen = [each for each in made if each.chosen == place]
+        assert abs(len(chosen) / len(made) - chance) < 3 * (chance * (1 - chance) / len(made)) ** 0.5
+        assert {each.reason for each in chosen} == ({Reason.CHECK} if place == 0 else {Reason.AUDIT, Reason.SELECTED})
+    audited = sum(each.is_audit for each in made) / len(made)
+    assert abs(audited - 0.05) < 3 * (0.05 * 0.95 / len(made)) ** 0.5
+
+
+def test_with_checks_the_ceiling_holds() -> None:
+    policy = msgspec.structs.replace(CHECKING, check_share=0.8, most_propensity=0.5)
+    where = situation(candidate(0.9, is_labelled=True, is_gold=True), candidate(0.9))
+    assert sum(decided(1, where, policy).propensities) == pytest.approx(0.5)
+
+
+def test_an_app_is_not_told_which_asks_are_checks() -> None:
+    assert Reason.CHECK.told == Reason.SELECTED
+    assert all(each.told is each for each in Reason if each is not Reason.CHECK)

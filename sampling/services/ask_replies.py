@@ -12,6 +12,7 @@ from labeling.ask_tokens import AskToken
 from labeling.models import Ask
 from labeling.questions import Asked, parse_question, rendered
 from labeling.schema import JSONValue
+from sampling.asking.policy import Reason
 from sampling.models import AskDecision
 from sampling.services.ask_setting import LiveQuestion, Setting
 
@@ -48,7 +49,7 @@ def replayed(
     ask, version = decision.ask, decision.question_version
     answer = Answer(
         ask=False,
-        reason=decision.reason,
+        reason=Reason(decision.reason).told.value,
         opportunity_id=decision.opportunity_id,
         propensity=decision.propensity,
         policy_version=decision.policy.version,
