@@ -263,7 +263,7 @@ def test_undo_brings_the_task_and_the_answer_back(annotator_client: APIClient, t
         ({**CAT, "duration_ms": -1}, "invalid_input", "duration_ms"),
         ({**CAT, "duration_ms": 2**31}, "invalid_input", "duration_ms"),
         ({**CAT, "next": 11}, "invalid_input", "next"),
-        ([CAT], "invalid_input", "non_field_errors"),
+        ([CAT], "invalid_input", "body"),
     ],
 )
 def test_submit_refuses_what_is_no_answer(

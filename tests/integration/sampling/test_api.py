@@ -108,7 +108,7 @@ def test_a_paused_queue_refuses_a_refill(owner_client: APIClient, project: Proje
         ({"seed": 2**63}, "seed"),
         ({"seed": "lucky"}, "seed"),
         ({"replaces_open_tasks": "perhaps"}, "replaces_open_tasks"),
-        ([], "non_field_errors"),
+        ([], "body"),
     ],
 )
 def test_a_refill_with_wrong_fields_is_refused(owner_client: APIClient, body: object, field: str) -> None:
