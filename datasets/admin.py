@@ -8,6 +8,7 @@ from datasets.models import (
     BeliefRun,
     GoldItem,
     ItemBelief,
+    LabelCheck,
     PendingEvidence,
     PendingItem,
     ReviewCase,
@@ -16,6 +17,7 @@ from datasets.models import (
     SourceDecision,
     SourceExamination,
     SourceStanding,
+    SuspectLabel,
 )
 
 
@@ -162,3 +164,17 @@ class SourceDecisionAdmin(ReadOnlyAdmin):
 class SourceExaminationAdmin(ReadOnlyAdmin):
     list_display = ["id", "project", "said_count", "source_count", "judged_count", "changed_count", "finished_at"]
     list_filter = ["project"]
+
+
+@admin.register(LabelCheck)
+class LabelCheckAdmin(ReadOnlyAdmin):
+    list_display = ["id", "project", "trainer", "label_count", "agreement", "message", "finished_at"]
+    list_filter = ["project"]
+
+
+@admin.register(SuspectLabel)
+class SuspectLabelAdmin(ReadOnlyAdmin):
+    list_display = ["item", "project", "source", "score", "self_confidence", "suggested", "found_at"]
+    list_filter = ["source"]
+    list_select_related = ["project", "item"]
+    search_fields = ["=item__key"]

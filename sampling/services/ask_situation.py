@@ -176,12 +176,16 @@ class Moment:
             self._values[place],
             key=subject.row.key if self.opportunity.is_list else "",
             segment=segment,
-            is_labelled=is_truth and subject.known is not None and subject.known.is_labelled,
+            is_labelled=is_truth and self._is_labelled(subject),
             is_gold=is_truth and self._checks(subject),
             label_share=self.setting.label_shares.get(segment, 0.0) if self.setting.label_shares and segment else None,
             # Those of the first are in the situation.
             rates=None if segment == self.segments[0] else self.setting.rates.of(segment),
         )
+
+    def _is_labelled(self, subject: Subject) -> bool:
+        known = subject.known
+        return known is not None and (known.is_labelled or subject.row.key in self.setting.gold_keys)
 
     def _checks(self, subject: Subject) -> bool:
         """Whether what this respondent would say of it tells something about them: a session has no record."""

@@ -13,6 +13,7 @@ from datasets.models import (
     BeliefRun,
     GoldItem,
     ItemBelief,
+    LabelCheck,
     PendingEvidence,
     PendingItem,
     ReviewCase,
@@ -21,6 +22,7 @@ from datasets.models import (
     SourceDecision,
     SourceExamination,
     SourceStanding,
+    SuspectLabel,
 )
 from datasets.services import snapshot
 from labeling.models import Project
@@ -74,13 +76,19 @@ def everything(project: Project, annotator: User, reviewer: User) -> None:
         project=project, said_count=9, source_count=3, judged_count=3, changed_count=1,
         started_at=make.NOW, finished_at=make.NOW,
     )  # fmt: skip
+    (labelled,) = make.accepted(project, annotator, {"labelled": "cat"})
+    LabelCheck.objects.create(project=project, last_change=0, started_at=make.NOW, finished_at=make.NOW)
+    SuspectLabel.objects.create(
+        accepted_label=AcceptedLabel.objects.get(item=labelled), item=labelled, project=project,
+        source=SuspectLabel.Source.CROSS_VALIDATION, model="logistic", score=0.5, self_confidence=0.1, suggested="dog",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "model",
     [
         AcceptancePolicy, BeliefRun, ItemBelief, PendingItem, GoldItem, ReviewCase, ReviewDecision, SourceStanding,
-        SourceDecision, SourceExamination,
+        SourceDecision, SourceExamination, LabelCheck, SuspectLabel,
     ],
     ids=lambda model: model.__name__,
 )  # fmt: skip
@@ -100,5 +108,5 @@ def test_what_is_believed_and_decided_is_looked_at_only(admin: Client, model: ty
 
 def test_every_table_of_people_and_beliefs_is_in_the_admin() -> None:
     hidden = {model.__name__ for model in apps.get_app_config("datasets").get_models() if not site.is_registered(model)}
-    # Rows of snapshots are a table of millions, and are read by their export.
-    assert {name for name in hidden if "_" not in name} == {"SnapshotRow"}
+    # These are tables of millions, whose rows mean little alone: snapshots are read by their export.
+    assert {name for name in hidden if "_" not in name} == {"SnapshotRow", "HeldOutPrediction"}

@@ -78,9 +78,10 @@ def test_a_no_takes_three_statements_and_a_replay_no_more(project: Project) -> N
     make.asking(project, threshold=5.0, audit_share=0.0)
     make.decide(project, "o-1")
     setting = ask_setting.of(project)
+    name = next(name for name in map(str, range(100)) if draws.of_opportunity(setting.draw_key, name).draw > 0.5)
     with pytest.MonkeyPatch.context() as patch, statements_counted() as statements:
         patch.setattr(ask_setting, "of", lambda *_, **__: setting)
-        make.decide(project, "o-2")
+        assert not make.decide(project, name).ask
     assert len(statements) == 2
 
 
