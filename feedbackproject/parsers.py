@@ -28,13 +28,13 @@ class BoundedJSONParser(BaseParser):
             raise TooLarge(f"The body may have at most {limit} bytes.", code="body_too_large")
         try:
             value: object = msgspec.json.decode(body)
+            _require_said_once(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ParseError(f"This is not JSON: {error}.", code="invalid_json") from None
         except RecursionError:
             raise ParseError("The JSON is nested too deeply.", code="invalid_json") from None
         if _NUL in body and _NUL in msgspec.json.encode(value).replace(b"\\\\", b""):
             raise InvalidInput("The NUL character (\\u0000) cannot be stored.", code="nul_character")
-        _require_said_once(body)
         return value
 
 
@@ -62,11 +62,12 @@ def _require_said_once(body: bytes) -> None:
 def _repeated(value: object, path: str) -> str:
     """The path of the first name that an object says twice; empty if none does."""
     if isinstance(value, _Pairs):
-        names = [name for name, _ in value]
-        for place, (name, inner) in enumerate(value):
+        said = set()
+        for name, inner in value:
             here = f"{path}.{name[:100]}" if path else name[:100]
-            if name in names[:place]:
+            if name in said:
                 return here
+            said.add(name)
             if found := _repeated(inner, here):
                 return found
     elif isinstance(value, list):

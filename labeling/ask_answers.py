@@ -12,6 +12,7 @@ from labeling.models import Ask, Correction, Feedback, Project, Question
 from labeling.models.feedback import Said
 
 _CHUNK: Final = 1_000
+_LONGEST_MS: Final = 30 * 86_400_000
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ def _given(ask: Ask, opinion: Feedback | None, correction: Correction | None) ->
         correction=correction.answer if correction else None,
         comment=said.comment if said else "",
         epsilon=opinion.epsilon if opinion else None,
-        duration_ms=duration if type(duration) is int else None,  # a page may put anything there
+        # A page may put anything there.
+        duration_ms=duration if type(duration) is int and 0 <= duration <= _LONGEST_MS else None,
         shown_at=ask.shown_at,
         answered_at=ask.answered_at,
     )

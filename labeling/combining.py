@@ -16,10 +16,14 @@ Wanted = TypeVar("Wanted")
 Found = TypeVar("Found")
 
 
-class _Call(Generic[Wanted, Found]):
-    """What one thread wants. It sleeps on `turn` until it was served, or is to serve."""
+PATIENCE_SECONDS: Final = 0.05
+"""Longer than any statement takes that does not wait for a lock."""
 
-    __slots__ = ("error", "found", "is_done", "turn", "wanted")
+
+class _Call(Generic[Wanted, Found]):
+    """What one thread wants. It sleeps on `turn` until it was served, or is to lead, or to help itself."""
+
+    __slots__ = ("found", "is_served", "leads", "turn", "wanted")
 
     found: Found
 
@@ -27,20 +31,16 @@ class _Call(Generic[Wanted, Found]):
         self.wanted = wanted
         self.turn = threading.Lock()
         self.turn.acquire()
-        self.is_done = False
-        self.error: BaseException | None = None
-
-    def result(self) -> Found:
-        if self.error is not None:
-            raise self.error
-        return self.found
+        self.leads = self.is_served = False
 
 
 class Combiner(Generic[Wanted, Found]):
     """`work` does several calls at once, at most `most`, on the database connection of one of the threads, and returns what each
-    wanted, in order. It must be atomic: where it fails for several, each is tried alone, and only who then fails gets the error.
+    wanted, in order. It must be atomic.
 
-    `names` are those of what a call is about: two calls that share one are never done together.
+    Only calls of the same `group` are done together, and of those no two that share one of their `names`, which are those of what
+    a call is about. Nobody suffers from others: where the work fails for several, each does its own, on its own connection; and so
+    does whoever has waited for PATIENCE_SECONDS, since the work of others may be waiting for a lock.
     """
 
     def __init__(
@@ -48,9 +48,10 @@ class Combiner(Generic[Wanted, Found]):
         work: Callable[[Sequence[Wanted]], Sequence[Found]],
         *,
         most: int,
+        group: Callable[[Wanted], Hashable] = lambda wanted: None,
         names: Callable[[Wanted], Iterable[Hashable]] = lambda wanted: (),
     ) -> None:
-        self._work, self._most, self._names = work, most, names
+        self._work, self._most, self._group, self._names = work, most, group, names
         self._lock: Final = threading.Lock()
         self._waiting: list[_Call[Wanted, Found]] = []
         self._is_led = False
@@ -65,29 +66,39 @@ class Combiner(Generic[Wanted, Found]):
         call: _Call[Wanted, Found] = _Call(wanted)
         with self._lock:
             self._waiting.append(call)
-            is_leader, self._is_led = not self._is_led, True
-        if not is_leader:
-            call.turn.acquire()
-        if not call.is_done:
+            call.leads, self._is_led = not self._is_led, True
+        if not call.leads:
+            self._wait(call)
+        if call.leads:
             self._lead()
-        return call.result()
+        return call.found if call.is_served else self._work([wanted])[0]
+
+    def _wait(self, call: _Call[Wanted, Found]) -> None:
+        if call.turn.acquire(timeout=PATIENCE_SECONDS):
+            return
+        with self._lock:
+            if call in self._waiting and not call.leads:
+                self._waiting.remove(call)
+                return
+        call.turn.acquire()  # it is being served, or about to lead
 
     def _lead(self) -> None:
-        """Serve who waits, whoever leads among them, and wake the next leader before the others."""
+        """Serve who waits, the leader first among them, and wake the next leader before the others."""
         with self._lock:
             taken = self._take()
         try:
-            self._serve(taken)
-        except BaseException as error:
-            # The thread is being stopped. Its company must not sleep forever.
-            for call in taken:
-                if not call.is_done:
-                    call.error, call.is_done = error, True
-            raise
+            found = self._work([call.wanted for call in taken])
+            for call, each in zip(taken, found, strict=True):
+                call.found, call.is_served = each, True
+        except Exception:
+            if len(taken) == 1:
+                raise
         finally:
             with self._lock:
                 following = self._waiting[0] if self._waiting else None
                 self._is_led = following is not None
+                if following is not None:
+                    following.leads = True
             if following is not None:
                 following.turn.release()
             for call in taken[1:]:
@@ -96,26 +107,14 @@ class Combiner(Generic[Wanted, Found]):
     def _take(self) -> list[_Call[Wanted, Found]]:
         taken: list[_Call[Wanted, Found]] = []
         left: list[_Call[Wanted, Found]] = []
+        group = self._group(self._waiting[0].wanted)
         named: set[Hashable] = set()
         for call in self._waiting:
             names = set(self._names(call.wanted))
-            if len(taken) < self._most and named.isdisjoint(names):
+            if len(taken) < self._most and self._group(call.wanted) == group and named.isdisjoint(names):
                 taken.append(call)
                 named |= names
             else:
                 left.append(call)
         self._waiting = left
         return taken
-
-    def _serve(self, calls: Sequence[_Call[Wanted, Found]]) -> None:
-        try:
-            found = self._work([call.wanted for call in calls])
-        except Exception as error:
-            if len(calls) > 1:
-                for call in calls:
-                    self._serve([call])
-            else:
-                calls[0].error, calls[0].is_done = error, True
-            return
-        for call, each in zip(calls, found, strict=True):
-            call.found, call.is_done = each, True

@@ -71,7 +71,9 @@ class AskAnswerSerializer(serializers.Serializer[None]):
     ask_id = serializers.IntegerField(allow_null=True)
     token = serializers.CharField(allow_null=True, help_text="Lets its holder answer this ask until it expires.")
     expires_at = serializers.DateTimeField(allow_null=True)
-    propensity = serializers.FloatField(allow_null=True, help_text="Chance of this ask; null where a gate refused.")
+    propensity = serializers.FloatField(
+        allow_null=True, help_text="Chance of this ask; null where a gate refused, and for publishable keys."
+    )
     is_blind = serializers.BooleanField(help_text="What the model says is hidden.")
     policy_version = serializers.IntegerField()
     question = serializers.DictField(allow_null=True, help_text="As the widget shows it.")

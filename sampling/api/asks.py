@@ -99,6 +99,8 @@ class AskList(ProjectView):
         )
         answer = asks.decide(self.project, opportunity, now=timezone.now(), is_dry_run=is_dry_run)
         answer.opportunity_id = name
+        if is_browser:
+            answer.propensity = None  # that of a check would give it away
         return HttpResponse(_encode(answer), content_type="application/json")
 
     @property

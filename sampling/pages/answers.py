@@ -23,6 +23,7 @@ from labeling.services.ask_answers_export import FORMATS
 
 _PER_PAGE: Final = 50
 _MOST_MODELS: Final = 100
+_LAST_DAY: Final = dt.date(9000, 1, 1)
 _THUMBS: Final = {"up": "Good", "down": "Not good"}
 _VERDICTS: Final = {"up": "Right", "down": "Wrong"}
 
@@ -76,7 +77,7 @@ class AnswerFilterForm(forms.Form):
         said = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
         for name, days in (("since", 0), ("until", 1)):
             if (day := said.get(name)) is not None:
-                said[name] = dt.datetime.combine(day, dt.time(), dt.UTC) + dt.timedelta(days=days)
+                said[name] = dt.datetime.combine(min(day, _LAST_DAY), dt.time(), dt.UTC) + dt.timedelta(days=days)
         return Wanted(**said)
 
 

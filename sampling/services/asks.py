@@ -40,15 +40,21 @@ _MOST_AT_ONCE: Final = 16
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def _names(record: Record) -> list[tuple[int, str, str]]:
+def _names(record: Record) -> list[tuple[str, str]]:
     """The opportunity and the items, none of which one statement can write twice."""
-    about = [(record.project_id, "item", row.key) for row in record.rows]
-    return [(record.project_id, "opportunity", record.opportunity_id), *about]
+    return [("opportunity", record.opportunity_id), *(("item", row.key) for row in record.rows)]
 
 
-_states: Final[Combiner[Wanted, State]] = Combiner(lambda several: ask_sql.read(several), most=_MOST_AT_ONCE)
+def _project_of(each: Wanted | Record) -> int:
+    """A project whose champion is being replaced locks its requests, and must not lock those of others."""
+    return each.project_id
+
+
+_states: Final[Combiner[Wanted, State]] = Combiner(
+    lambda several: ask_sql.read(several), most=_MOST_AT_ONCE, group=_project_of
+)
 _refusals: Final[Combiner[Record, Written]] = Combiner(
-    lambda records: ask_sql.write(records), most=_MOST_AT_ONCE, names=_names
+    lambda records: ask_sql.write(records), most=_MOST_AT_ONCE, group=_project_of, names=_names
 )
 
 

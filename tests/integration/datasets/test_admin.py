@@ -62,6 +62,7 @@ def test_rows_are_shown_and_cannot_be_edited(
 @pytest.fixture
 def everything(project: Project, annotator: User, reviewer: User) -> None:
     """A row of each table that the label model, reviews and judged sources have."""
+    (labelled,) = make.accepted(project, annotator, {"labelled": "cat"})
     items = believed.crowd(project, believed.annotators(project, 3), size=6)
     believed.policy(project)
     believed.fitted(project)
@@ -76,7 +77,6 @@ def everything(project: Project, annotator: User, reviewer: User) -> None:
         project=project, said_count=9, source_count=3, judged_count=3, changed_count=1,
         started_at=make.NOW, finished_at=make.NOW,
     )  # fmt: skip
-    (labelled,) = make.accepted(project, annotator, {"labelled": "cat"})
     LabelCheck.objects.create(project=project, last_change=0, started_at=make.NOW, finished_at=make.NOW)
     SuspectLabel.objects.create(
         accepted_label=AcceptedLabel.objects.get(item=labelled), item=labelled, project=project,

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from django.db import connection
 
+from labeling import combining
 from labeling.combining import Combiner
 
 
@@ -24,6 +25,13 @@ class Work:
             assert self.go_on.wait(30)
         self.fail(several)
         return [number * number for number in several]
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """However slow the machine is, nobody gives up while the others come."""
+    if "alone" not in request.node.name:
+        monkeypatch.setattr(combining, "PATIENCE_SECONDS", 30.0)
 
 
 def meet(combiner: Combiner[int, int], work: Work, *numbers: int) -> list[Future[int]]:
@@ -84,25 +92,47 @@ def test_only_whoever_fails_alone_gets_the_error() -> None:
     assert [first.result(), others[0].result(), others[2].result()] == [1, 4, 16]
     with pytest.raises(ValueError, match="three"):
         others[1].result()
-    assert work.together == [[1], [2, 3, 4], [2], [3], [4]]
+    assert work.together[:2] == [[1], [2, 3, 4]]
+    assert sorted(work.together[2:]) == [[2], [3], [4]]
 
 
-def test_who_waits_is_told_when_the_thread_that_serves_them_is_stopped() -> None:
+def test_who_waits_helps_themselves_when_the_thread_that_serves_them_is_stopped() -> None:
     def stop(several: Sequence[int]) -> None:
         if len(several) > 1:
             raise SystemExit
 
     work = Work(stop)
     combiner = Combiner(work, most=16)
-    first, *others = meet(combiner, work, 1, 2, 3)
+    first, second, third = meet(combiner, work, 1, 2, 3)
     assert first.result() == 1
-    for each in others:
-        with pytest.raises(SystemExit):
-            each.result()
+    with pytest.raises(SystemExit):
+        second.result()
+    assert third.result() == 9
     assert combiner(4) == 16
 
 
-def test_in_a_transaction_a_call_is_done_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_of_different_groups_are_not_done_together() -> None:
+    work = Work()
+    futures = meet(Combiner(work, most=16, group=lambda number: number % 2), work, 0, 1, 2, 3)
+    assert [each.result() for each in futures] == [0, 1, 4, 9]
+    assert work.together == [[0], [1, 3], [2]]
+
+
+def test_whoever_has_waited_for_long_does_it_alone() -> None:
+    """The work of others may be waiting for a lock."""
+    work = Work()
+    combiner = Combiner(work, most=16)
+    with ThreadPoolExecutor(3) as threads:
+        blocked = threads.submit(combiner, 1)
+        assert work.began.wait(30)
+        assert threads.submit(combiner, 2).result(30) == 4
+        work.go_on.set()
+        assert blocked.result() == 1
+    assert combiner(3) == 9
+    assert work.together == [[1], [2], [3]]
+
+
+def test_in_a_transaction_a_call_is_done_alone() -> None:
     """Its connection sees what others do not, and undoes with what it has done."""
     work = Work()
     combiner = Combiner(work, most=16)
