@@ -99,7 +99,8 @@ def worth_of_annotators(confusion: NDArray[np.float64], class_prior: NDArray[np.
     """
     said = np.einsum("k,akl->al", class_prior, confusion)
     own = xlogy(confusion, confusion).sum(axis=2) @ class_prior
-    return np.maximum(own - xlogy(said, said).sum(axis=1), 0.0)
+    worth: NDArray[np.float64] = np.maximum(own - xlogy(said, said).sum(axis=1), 0.0)
+    return worth
 
 
 def least_worth_asking_again(worth: NDArray[np.float64]) -> float:

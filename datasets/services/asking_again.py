@@ -18,8 +18,8 @@ from datasets.parameter_file import Learned
 from datasets.services import beliefs
 from labeling import prepared
 from labeling.probability import STORED_DTYPE
-from labeling.serving_order import ServingOrder
 from labeling.services.queue_sql import IS_RANKED
+from labeling.serving_order import ServingOrder
 
 PATIENCE: Final = dt.timedelta(minutes=10)
 """For how long such a task is kept for those whose answers teach more."""
@@ -52,26 +52,23 @@ class _Board:
     orders: dict[int, ServingOrder] = field(default_factory=dict)
 
     def order_for(self, annotator_id: int, now: dt.datetime) -> ServingOrder:
-        confusion = self._confusion_of(annotator_id)
+        ids = self.learned.annotator_ids
+        place = int(np.searchsorted(ids, annotator_id))
+        is_known = place < len(ids) and ids[place] == annotator_id
+        # As others judge them; somebody unknown counts as a newcomer, and may turn out good.
+        confusion = mean_of(self.learned.judged[place if is_known else len(ids)])
         value = self.informativeness.copy()
         value[self.has_posterior] = value_of_answer(self.posterior, confusion)
         by_value = np.argsort(-value, kind="stable")
         ceiling = float(self.informativeness.max())
         worth = worth_of_annotators(confusion[None], self.learned.parameters.class_prior)[0]
-        if worth >= self.least_worth:
-            ids = self.task_ids[by_value].tolist()
-            return ServingOrder((), ids, ceiling) if self.draws_first else ServingOrder(ids, (), ceiling)
+        if not is_known or worth >= self.least_worth:
+            asked = self.task_ids[by_value].tolist()
+            return ServingOrder((), asked, ceiling) if self.draws_first else ServingOrder(asked, (), ceiling)
         is_kept = np.array([created_at > now - PATIENCE for created_at in self.created_at])
         waited = by_value[~is_kept[by_value]]
-        kept = [self.created_at[place] for place in np.flatnonzero(is_kept)]
+        kept = [self.created_at[number] for number in np.flatnonzero(is_kept)]
         return ServingOrder((), self.task_ids[waited].tolist(), ceiling, min(kept) + PATIENCE if kept else None)
-
-    def _confusion_of(self, annotator_id: int) -> NDArray[np.float64]:
-        """As others judge them; somebody unknown counts as a newcomer."""
-        ids = self.learned.annotator_ids
-        place = int(np.searchsorted(ids, annotator_id))
-        is_known = place < len(ids) and ids[place] == annotator_id
-        return mean_of(self.learned.judged[place if is_known else len(ids)])
 
 
 def order_for(project_id: int, annotator_id: int, now: dt.datetime) -> ServingOrder | None:

@@ -198,7 +198,11 @@ def _by_kind(gathered: Gathered) -> dict[str, int]:
 def _start(setting: Setting, gathered: Gathered) -> Parameters | None:
     """Where EM begins: from what was learned before, or from the votes (None)."""
     run = last_run(setting)
-    return None if run is None or len(gathered.evidence) < FITTED_FROM_VOTES else learned_of(run).for_sources(gathered.annotator_ids)
+    return (
+        None
+        if run is None or len(gathered.evidence) < FITTED_FROM_VOTES
+        else learned_of(run).for_sources(gathered.annotator_ids)
+    )
 
 
 def _in_words(warnings: tuple[BeliefWarning, ...], classes: tuple[str, ...]) -> list[dict[str, object]]:

@@ -130,6 +130,8 @@ class _Queue:
         judged = mean_of(judged_by_others(said, self.parameters).confusion)
         self.judged = judged[self.parameters.places(np.arange(self.crowd.n_sources))]
         self.worth = worth_of_annotators(self.judged, self.parameters.class_prior)
+        is_unknown = ~np.isin(np.arange(self.crowd.n_sources), self.parameters.annotators)
+        self.worth[is_unknown] = np.inf
         self.least_worth = least_worth_asking_again(worth_of_annotators(judged[:-1], self.parameters.class_prior))
         self.fitted = len(self.given)
         self.posterior = beliefs.posterior.astype(np.float64)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from labeling import news, selectors
 from labeling.errors import (
@@ -189,7 +189,11 @@ def test_an_expired_lease_can_be_claimed_again_by_its_holder(project: Project, a
     annotation_queue.submit(task.pk, annotator=annotator, answer=CAT, now=later)
 
 
-def test_claim_loads_what_the_page_shows_in_one_statement(project: Project, annotator: User) -> None:
+def test_claim_loads_what_the_page_shows_in_one_statement(
+    project: Project, annotator: User, settings: Settings
+) -> None:
+    settings.QUEUE_SIZE_SECONDS = 3600.0
+    assert claim(project, annotator) == []  # what is known for a while is read
     make.queue(project, 5)
     with statements_counted() as statements:
         tasks = annotation_queue.claim(project, annotator=annotator, now=NOW, limit=3, skills=())
@@ -293,7 +297,10 @@ def test_submit_records_the_answer_and_closes_the_task(project: Project, annotat
     assert pool_state(task) == PoolEntry.State.ANSWERED
 
 
-def test_next_and_submit_take_a_statement_each_and_together_one(project: Project, annotator: User) -> None:
+def test_next_and_submit_take_a_statement_each_and_together_one(
+    project: Project, annotator: User, settings: Settings
+) -> None:
+    settings.QUEUE_SIZE_SECONDS = 3600.0
     make.queue(project, 4)
     known: dict[str, Any] = {"skills": (), "label_schema_id": selectors.current_schema(project).pk}
     (task,) = annotation_queue.claim(project, annotator=annotator, now=NOW)
