@@ -21,6 +21,7 @@ from datasets.consensus.adaptive_overlap import (
     least_worth_asking_again,
     typical_confusion,
     value_of_answer,
+    value_of_pairs,
     worth_of_annotators,
 )
 from datasets.consensus.confusion import mean_of
@@ -42,12 +43,13 @@ POLICY: Final = AcceptancePolicy(threshold=0.99, least_evidence=2, most_answers=
 @dataclass(frozen=True)
 class Rule:
     """How the queue serves. `by_annotator`: by what this annotator's answer would teach, as the service does; else by what anybody's
-    would. `keeps`: whoever teaches clearly less than the median gets no task for a second answer (nobody's patience ends)."""
+    would. `keeps`: whoever teaches clearly less than the median gets no task for a second answer (nobody's patience ends). `calls`: no queue at all, but a bound: once everything is drawn, whoever's answer teaches most of all is called."""
 
     name: str
     by_annotator: bool
     draws_first: bool
     keeps: bool
+    calls: bool = False
 
 
 RULES: Final = (
@@ -56,6 +58,7 @@ RULES: Final = (
     Rule("by annotator, at once", by_annotator=True, draws_first=False, keeps=True),
     Rule("by annotator, draws first, nothing kept", by_annotator=True, draws_first=True, keeps=False),
     Rule("by annotator, draws first", by_annotator=True, draws_first=True, keeps=True),
+    Rule("bound: whoever is best is called", by_annotator=True, draws_first=True, keeps=True, calls=True),
 )
 
 
@@ -106,6 +109,14 @@ class _Queue:
             values = value_of_answer(self.posterior[asked], self.judged[annotator])
         return int(again[np.argmax(values)])
 
+    def call(self) -> int | None:
+        """The answer that teaches most of all that could be had about open tasks; None while items are left to draw."""
+        could = np.flatnonzero(~self.is_given & self.is_open[self.crowd.item])
+        if not self.fitted or not all(self.said) or not len(could):
+            return None
+        value = value_of_pairs(self.posterior, self.crowd.item[could], self.crowd.source[could], self.by_others)
+        return int(could[np.argmax(value)])
+
     def take(self, row: int) -> None:
         item = int(self.crowd.item[row])
         self.is_given[row] = True
@@ -127,7 +138,8 @@ class _Queue:
         beliefs = label_model.fit(said)
         self.parameters = beliefs.parameters
         self.typical = typical_confusion(self.parameters, said)
-        judged = mean_of(judged_by_others(said, self.parameters).confusion)
+        self.by_others = judged_by_others(said, self.parameters)
+        judged = mean_of(self.by_others.confusion)
         self.judged = judged[self.parameters.places(np.arange(self.crowd.n_sources))]
         self.worth = worth_of_annotators(self.judged, self.parameters.class_prior)
         is_unknown = ~np.isin(np.arange(self.crowd.n_sources), self.parameters.annotators)
@@ -170,7 +182,10 @@ def replay(crowd: Crowd, rule: Rule, seed: int) -> Run:
     left, in_vain = queue.answers_left(), 0
     while len(queue.given) < max(marks) and in_vain < MOST_IN_VAIN and left.sum():
         annotator = int(rng.choice(crowd.n_sources, p=left / left.sum()))
-        row = queue.serve(annotator)
+        called = queue.call() if rule.calls else None
+        if called is not None:
+            annotator = int(crowd.source[called])
+        row = queue.serve(annotator) if called is None else called
         is_counted = len(queue.given) < TARGET * budget
         run.arrivals += is_counted
         if row is None:
@@ -236,7 +251,8 @@ def report(rows: list[Row], seeds: int, command: str) -> str:
         "overlap 3 takes. *By item*: the task that teaches most, whoever answers. *By annotator*: the one where this annotator's",
         "answer teaches most; whose answers teach clearly less than the median annotator's get drawn items, and otherwise nothing",
         "(*nothing kept*: a second answer all the same). *Draws first*: no second answers while items are left to draw. The last column",
-        "is the share of arrivals up to 65% who got nothing; they count as no answer.", "",
+        "is the share of arrivals up to 65% who got nothing; they count as no answer. *Bound*: no queue; once all items are drawn, whoever's",
+        "answer teaches most of all is called, here and now.", "",
         f"Policy: threshold {POLICY.threshold}, {POLICY.least_evidence} sources at least. {MOST_OPEN} tasks are open for another answer at once.", "",
         f"| crowd | overlap 3 | rule | {heads} | needed | gap at 65%, points | got nothing |",
         "|---|---:|---|" + "---:|" * (len(SHARES) + 3),
