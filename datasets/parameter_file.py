@@ -22,11 +22,15 @@ class Learned:
         Shape (A,), int64, ascending; `parameters.annotators` are the positions 0 to A - 1 in it.
     typical_confusion
         Shape (K, K): what an answer by whoever answers next is like, see `adaptive_overlap.typical_confusion`.
+    judged
+        Shape (A + 1, K, K): as `parameters.confusion`, judged by others, see `without_own.judged_by_others`. The same as that where the
+        fit kept none.
     """
 
     parameters: Parameters
     annotator_ids: NDArray[np.int64]
     typical_confusion: NDArray[np.float64]
+    judged: NDArray[np.float64]
 
     def for_sources(self, ids: NDArray[np.int64]) -> Parameters:
         """The parameters for evidence whose source positions are these annotators.
@@ -43,8 +47,15 @@ class Learned:
         return replace(self.parameters, annotators=np.flatnonzero(is_known), confusion=self.parameters.confusion[rows])
 
 
-def dumps(parameters: Parameters, source_ids: NDArray[np.int64], typical_confusion: NDArray[np.float64]) -> bytes:
+def dumps(
+    parameters: Parameters,
+    source_ids: NDArray[np.int64],
+    typical_confusion: NDArray[np.float64],
+    judged: NDArray[np.float64] | None = None,
+) -> bytes:
     """Compressed npz with float32 numbers; `source_ids` is the annotator's id at each source position.
+
+    `judged`: confusion of the same annotators, in the same order, as judged by others.
 
     Raises ValueError if a position among `parameters.annotators` is nobody's or two are the same person.
 
@@ -73,6 +84,8 @@ def dumps(parameters: Parameters, source_ids: NDArray[np.int64], typical_confusi
     }
     for number, channel in enumerate(channels):
         arrays[f"channel_{number}"] = parameters.channels[channel].astype(_STORED)
+    if judged is not None:
+        arrays["judged"] = judged[np.append(order, len(ids))].astype(_STORED)
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
@@ -95,4 +108,5 @@ def loads(content: bytes) -> Learned:
             channels,
             float(arrays["review_accuracy"]),
         )
-        return Learned(parameters, ids, arrays["typical_confusion"].astype(np.float64))
+        judged = arrays["judged"].astype(np.float64) if "judged" in arrays else parameters.confusion
+        return Learned(parameters, ids, arrays["typical_confusion"].astype(np.float64), judged)

@@ -16,7 +16,8 @@ class AcceptancePolicySerializer(serializers.ModelSerializer[AcceptancePolicy]):
         model = AcceptancePolicy
         fields = [
             "version", "method", "threshold", "thresholds_by_class", "least_evidence", "least_annotations", "most_answers",
-            "uses_corrections", "uses_thumbs", "uses_implicit", "uses_model", "review_accuracy", "created_at", "created_by",
+            "draws_first", "uses_corrections", "uses_thumbs", "uses_implicit", "uses_model", "review_accuracy", "created_at",
+            "created_by",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -46,6 +47,11 @@ class AcceptancePolicyChangesSerializer(serializers.Serializer[None]):
     )
     most_answers = serializers.IntegerField(
         required=False, help_text="After so many statements a reviewer must look, and nobody else is asked."
+    )
+    draws_first = serializers.BooleanField(
+        required=False,
+        help_text="Every drawn item gets its first answer before any is asked about again: fewest answers for the whole pool, but "
+        "labels come later.",
     )
     uses_corrections = serializers.BooleanField(required=False)
     uses_thumbs = serializers.BooleanField(required=False)

@@ -12,6 +12,10 @@ from datasets.consensus.parameters import Parameters
 
 Objective = Literal["information", "accuracy"]
 _BLOCK: Final = 16_384
+MOST_OPEN: Final = 200
+"""Tasks that are open at once because of a belief. Each was chosen by what was known then."""
+MEDIAN_SHARE: Final = 0.95
+"""Of what the median annotator's answers teach: who teaches less is not asked again about items that others are asked about."""
 
 
 def typical_confusion(parameters: Parameters, evidence: Evidence) -> NDArray[np.float64]:
@@ -81,6 +85,30 @@ def value_of_answer(
         value[start : start + _BLOCK] = gain
     # Rounding may leave a known item a hair below 0.
     return np.maximum(value, 0.0)
+
+
+def worth_of_annotators(confusion: NDArray[np.float64], class_prior: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what an answer by each annotator is expected to teach about an item of which nothing is known; nats.
+
+    `value_of_answer` (information) at the class prior. Shape (A,) from confusion (A, K, K), rows sum to 1; from 0, for who
+    guesses, to log K.
+
+    >>> good, guesser = [[0.9, 0.1], [0.1, 0.9]], [[0.5, 0.5], [0.5, 0.5]]
+    >>> worth_of_annotators(np.array([good, guesser]), np.array([0.5, 0.5])).round(3).tolist()
+    [0.368, 0.0]
+    """
+    said = np.einsum("k,akl->al", class_prior, confusion)
+    own = xlogy(confusion, confusion).sum(axis=2) @ class_prior
+    worth: NDArray[np.float64] = np.maximum(own - xlogy(said, said).sum(axis=1), 0.0)
+    return worth
+
+
+def least_worth_asking_again(worth: NDArray[np.float64]) -> float:
+    """Return from what worth on an annotator is asked about items once more while others are there to be asked.
+
+    MEDIAN_SHARE of the median. Shape (A,) in, nats out; 0 without annotators. Where all are about alike, nobody is below it.
+    """
+    return MEDIAN_SHARE * float(np.median(worth)) if len(worth) else 0.0
 
 
 def value_of_pairs(

@@ -31,6 +31,12 @@ class AcceptancePolicy(models.Model):
     most_answers = models.PositiveSmallIntegerField(
         default=5, help_text="After so many statements of the truth a reviewer must look, and nobody else is asked."
     )
+    draws_first = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Every drawn item gets its first answer before any is asked about again: fewest answers for the whole pool, but "
+        "labels come later.",
+    )
     uses_corrections = models.BooleanField(default=True)
     uses_thumbs = models.BooleanField(default=True)
     uses_implicit = models.BooleanField(default=False, help_text="Clicks, copies, retries, .. as weak evidence.")

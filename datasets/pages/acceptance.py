@@ -24,6 +24,7 @@ _LABELS: Final = {
     "least_evidence": "Sources at least",
     "least_annotations": "Annotators among them",
     "most_answers": "Review after answers",
+    "draws_first": "First answers before second ones",
     "uses_corrections": "Corrections by users count",
     "uses_thumbs": "Thumbs and ratings count",
     "uses_implicit": "Clicks, copies and retries count",

@@ -29,6 +29,7 @@ class AcceptancePolicyChanges(TypedDict, total=False):
     least_evidence: int
     least_annotations: int
     most_answers: int
+    draws_first: bool
     uses_corrections: bool
     uses_thumbs: bool
     uses_implicit: bool

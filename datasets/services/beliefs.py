@@ -26,6 +26,7 @@ from datasets.consensus.label_model import posterior_of
 from datasets.consensus.model_prior import ModelPrior
 from datasets.consensus.parameters import Parameters
 from datasets.consensus.source_quality.reliability import peer_record
+from datasets.consensus.without_own import judged_by_others
 from datasets.models import AcceptancePolicy, AcceptedLabel, BeliefRun, GoldItem, ItemBelief, ReviewCase, SourceStanding
 from datasets.parameter_file import Learned
 from datasets.services import acceptance_policies, belief_rows
@@ -40,6 +41,8 @@ LEAST_GROWTH_SHARE: Final = 0.05
 LEAST_GROWTH_SHARE_OF_KIND: Final = 0.2
 """Of what respondents and reviewers say: beside many annotations it may double and be no twentieth of all evidence."""
 LONGEST_PAUSE: Final = dt.timedelta(hours=1)
+FITTED_FROM_VOTES: Final = 50_000
+"""Pieces of evidence up to which each fit begins anew: what EM believed while there was little it would keep, and the errors too."""
 KEPT_UNNAMED: Final = dt.timedelta(days=7)
 """For how long a fit is kept that no label and no belief rests on."""
 SMALLEST_CHANGE: Final = 0.01
@@ -108,11 +111,12 @@ def update(setting: Setting, item_ids: Collection[int], *, now: dt.datetime) -> 
 
 def learned_of(run: BeliefRun) -> Learned:
     """What the fit learned. Rows of fits never change, so it is read once in each process."""
-    return _learned(run.pk, run.evidence_hash)
+    return learned_by(run.pk, run.evidence_hash)
 
 
 @lru_cache(maxsize=16)
-def _learned(run_id: int, evidence_hash: str) -> Learned:
+def learned_by(run_id: int, evidence_hash: str) -> Learned:
+    """What the fit of this id and hash learned."""
     stored = BeliefRun.objects.filter(evidence_hash=evidence_hash).values_list("parameters", flat=True).get(pk=run_id)
     return parameter_file.loads(bytes(stored))
 
@@ -139,7 +143,7 @@ def _work_out(
 def fit(project: Project, *, now: dt.datetime, anchored_weight: float = 1.0) -> BeliefRun | None:
     """Fit the label model to all evidence of the project, and store the run and the belief about every item.
 
-    EM begins where the last fit ended. Items whose label no longer agrees with what is believed, and those that changed
+    With much evidence EM begins where the last fit ended. Items whose label no longer agrees with what is believed, and those that changed
     while this was at work, are noted for acceptance; respondents' records are brought up to date. All of it is one
     transaction: killed before its end nothing has changed, and the fit is due as before. None, if the project goes by votes
     or another worker is at it (advisory lock). Beliefs are worked out from the parameters as stored, so that the row gives them again.
@@ -157,7 +161,10 @@ def fit(project: Project, *, now: dt.datetime, anchored_weight: float = 1.0) -> 
             settings=label_model.Settings(review_accuracy=setting.policy.review_accuracy),
         )
         content = parameter_file.dumps(
-            beliefs.parameters, gathered.annotator_ids, typical_confusion(beliefs.parameters, gathered.evidence)
+            beliefs.parameters,
+            gathered.annotator_ids,
+            typical_confusion(beliefs.parameters, gathered.evidence),
+            judged_by_others(gathered.evidence, beliefs.parameters).confusion,
         )
         learned = parameter_file.loads(content)
         run = BeliefRun(
@@ -192,8 +199,13 @@ def _by_kind(gathered: Gathered) -> dict[str, int]:
 
 
 def _start(setting: Setting, gathered: Gathered) -> Parameters | None:
+    """Where EM begins: from what was learned before, or from the votes (None)."""
     run = last_run(setting)
-    return None if run is None else learned_of(run).for_sources(gathered.annotator_ids)
+    return (
+        None
+        if run is None or len(gathered.evidence) < FITTED_FROM_VOTES
+        else learned_of(run).for_sources(gathered.annotator_ids)
+    )
 
 
 def _in_words(warnings: tuple[BeliefWarning, ...], classes: tuple[str, ...]) -> list[dict[str, object]]:

@@ -10,6 +10,7 @@ from typing import Final
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
+from datasets.consensus.adaptive_overlap import MOST_OPEN
 from datasets.models import ItemBelief
 from datasets.services import pool_states, review_cases
 from labeling import access
@@ -17,9 +18,6 @@ from labeling.access import Capability
 from labeling.models import AnnotationTask, Membership, Project
 from labeling.services import queue_management
 from labeling.splitting import AUDIT_RESERVE_END
-
-MOST_OPEN: Final = 200
-"""Tasks that are open at once because of a belief. Each was chosen by what was known then, and they come before drawn ones."""
 
 _State, _Reason = AnnotationTask.State, AnnotationTask.Reason
 _AGAIN: Final = (_Reason.RELABEL, _Reason.MANUAL)

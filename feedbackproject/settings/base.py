@@ -172,7 +172,7 @@ IMPORT_KEEP_DAYS = 30
 LEASE_SECONDS = int(os.environ.get("LEASE_SECONDS") or 600)
 """How long a claimed task stays with its annotator without an answer or a heartbeat."""
 QUEUE_SIZE_SECONDS = 1.0
-"""How old the numbers of open and leased tasks may be that an annotator sees."""
+"""How old the numbers of open and leased tasks may be that an annotator sees, and the beliefs by which they are asked again."""
 WAKEUP_SECONDS = 0.2
 """How often at most each web process tells the worker of new answers."""
 UNDO_SECONDS = 600

@@ -205,7 +205,8 @@ class ServedSerializer(serializers.Serializer[None]):
     )
     first_free_at = serializers.DateTimeField(
         allow_null=True,
-        help_text="With reason all_leased: when the first lease ends; with later: when the first comes back.",
+        help_text="With reason all_leased: when the first lease ends; with later: when the first comes back; "
+        "with kept_for_others: when the first is anybody's.",
     )
 
 

@@ -40,6 +40,11 @@ _NOTHING = {
         "title": "Only what you put off is left",
         "text": "The first of these items comes back at {time}. New ones appear here by themselves.",
     },
+    "kept_for_others": {
+        "title": "Nothing for you at the moment",
+        "text": "What is left are second opinions that somebody else is asked for first. If nobody gives them by {time}, they appear "
+        "here by themselves, and so do new items.",
+    },
     "not_eligible": {
         "title": "Nothing here is for you",
         "text": "What is waiting is assigned to others, or needs a skill that you are not listed with. Whoever manages "

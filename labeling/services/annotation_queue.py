@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
-from labeling import news, schema, selectors
+from labeling import news, schema, selectors, serving_order
 from labeling.errors import (
     AlreadyAnswered,
     InvalidInput,
@@ -65,6 +65,7 @@ class NothingReason(StrEnum):
     EMPTY = "empty"
     ALL_LEASED = "all_leased"
     LATER = "later"
+    KEPT_FOR_OTHERS = "kept_for_others"
     NOT_ELIGIBLE = "not_eligible"
     NOTHING_LEFT_FOR_YOU = "nothing_left_for_you"
     PAUSED = "paused"
@@ -73,8 +74,8 @@ class NothingReason(StrEnum):
 
 @dataclass(frozen=True)
 class NothingServed:
-    """`first_free_at`: when the first task comes free that the annotator could take: its lease runs out, or the time
-    they put it off to has come."""
+    """`first_free_at`: when the first task comes free that the annotator could take: its lease runs out, the time
+    they put it off to has come, or it is kept for others no longer."""
 
     reason: NothingReason
     first_free_at: dt.datetime | None = None
@@ -175,9 +176,8 @@ def claim(
     """
     if not project.is_queue_open:
         raise QueuePaused("The queue of this project is paused.")
-    tasks = queue_sql.claim(
-        _who(project, annotator, skills, is_in_training), limit=limit, now=now, until=lease_end(now)
-    )
+    who = _who(project, annotator, skills, is_in_training)
+    tasks = queue_sql.claim(who, limit=limit, now=now, until=lease_end(now), order=_order(who, now))
     _tell_if_low(project, len(tasks), limit)
     return tasks
 
@@ -202,6 +202,9 @@ def why_nothing(
     if left.eligible_count == 0:
         return NothingServed(NothingReason.NOT_ELIGIBLE)
     if left.servable_count:
+        order = _order(who, now)
+        if order is not None and order.kept_until is not None and left.first_free_at is None:
+            return NothingServed(NothingReason.KEPT_FOR_OTHERS, max(order.kept_until, now))
         # A lease that ended between the claim and this look, or a task given back: it is free now.
         return NothingServed(NothingReason.ALL_LEASED, max(left.first_free_at or now, now))
     if left.put_off_until is not None:
@@ -374,12 +377,13 @@ def submit_and_claim(
     )
     who = _who(project, annotator, skills, is_in_training)
     claims = limit if project.is_queue_open else 0
-    recorded = queue_sql.record(annotation, who, claims=claims, until=lease_end(now))
+    order = _order(who, now) if claims else None
+    recorded = queue_sql.record(annotation, who, claims=claims, until=lease_end(now), order=order)
     if recorded is None:
         # Something stands against it. Under the lock it is clear what, and if it went away meanwhile, it stays away.
         with transaction.atomic():
             _require_lease(lock(task_id, project), annotator, now)
-            recorded = queue_sql.record(annotation, who, claims=claims, until=lease_end(now))
+            recorded = queue_sql.record(annotation, who, claims=claims, until=lease_end(now), order=order)
             if recorded is None:  # pragma: no cover - the lock is held, so nothing can have come between
                 raise RuntimeError(f"task {task_id} can be answered and cannot")
     news.tell(news.annotation_recorded, project_id=project.pk)
@@ -446,6 +450,10 @@ def _who(project: Project, annotator: User, skills: Sequence[str] | None, is_in_
             raise NotAllowed("You are blocked in this project.", code="blocked")
         is_in_training = stage == Membership.Stage.TRAINING
     return Who(project.pk, annotator.pk, skills, is_in_training)
+
+
+def _order(who: Who, now: dt.datetime) -> serving_order.ServingOrder | None:
+    return None if who.is_in_training else serving_order.order_for(who.project_id, who.annotator_id, now)
 
 
 def _tell_if_low(project: Project, found: int, wanted: int) -> None:

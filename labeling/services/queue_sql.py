@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from labeling import prepared
 from labeling.models import Annotation, AnnotationTask, Draft, Item, PoolEntry
+from labeling.serving_order import ServingOrder
 
 
 def _columns(model: type[Model], alias: str) -> tuple[tuple[str, ...], str]:
@@ -48,16 +49,17 @@ _IS_UNSKIPPED: Final = f"NOT EXISTS (SELECT 1 {_SKIPS} AND (skip.until IS NULL O
 # The annotator's own tasks come first, so that a reloaded page shows what it showed. The rest is the top of the partial
 # index task_open_queue; rows that another claim holds locked are passed over, and a row that changed since the
 # statement began is checked again by PostgreSQL when it is locked. GUARD_ is a further condition.
-_CLAIM_PARTS: Final = f"""held AS (
+_HELD: Final = f"""held AS (
     SELECT task.id FROM labeling_annotationtask task
     WHERE task.project_id = %(project)s AND task.leased_to_id = %(annotator)s AND task.state || '' = 'open'
         AND {_IS_ELIGIBLE} AND {_IS_UNSKIPPED} GUARD_
     ORDER BY task.priority DESC, task.id LIMIT LIMIT_ FOR UPDATE OF task SKIP LOCKED
-), free AS (
+)"""  # noqa: S608 - all constants
+_IS_FREE: Final = f"""(task.leased_to_id IS NULL OR task.leased_to_id <> %(annotator)s AND task.lease_expires_at <= %(now)s)
+        AND {_IS_ELIGIBLE} AND {_IS_UNANSWERED} AND {_IS_UNSKIPPED} GUARD_"""
+_CLAIM_PARTS: Final = f"""{_HELD}, free AS (
     SELECT task.id FROM labeling_annotationtask task
-    WHERE task.project_id = %(project)s AND task.state = 'open'
-        AND (task.leased_to_id IS NULL OR task.leased_to_id <> %(annotator)s AND task.lease_expires_at <= %(now)s)
-        AND {_IS_ELIGIBLE} AND {_IS_UNANSWERED} AND {_IS_UNSKIPPED} GUARD_
+    WHERE task.project_id = %(project)s AND task.state = 'open' AND {_IS_FREE}
     ORDER BY task.priority DESC, task.id LIMIT LIMIT_ - (SELECT count(*) FROM held) FOR UPDATE OF task SKIP LOCKED
 ), claimed AS (
     UPDATE labeling_annotationtask task SET leased_to_id = %(annotator)s, lease_expires_at = %(until)s
@@ -65,17 +67,65 @@ _CLAIM_PARTS: Final = f"""held AS (
     RETURNING task.*
 )"""  # noqa: S608 - all constants
 
+# Opened because one more answer would teach something, and in no person's hands since: what labeling.serving_order is about.
+IS_RANKED: Final = (
+    """(task.reason IN ('relabel', 'manual') AND task.priority > 0 AND task.priority = task.informativeness)"""
+)
+
+
+def _wished(name: str, before: str) -> str:
+    return f"""{name} AS (
+    SELECT task.id FROM unnest(%({name})s::text::bigint[]) WITH ORDINALITY wish (id, place)
+        JOIN labeling_annotationtask task ON task.id = wish.id
+    WHERE task.project_id = %(project)s AND task.state || '' = 'open' AND {IS_RANKED} AND {_IS_FREE}
+    ORDER BY wish.place LIMIT LIMIT_ {before} FOR UPDATE OF task SKIP LOCKED
+)"""  # noqa: S608 - all constants
+
+
+def _by_priority(name: str, priority: str, before: str) -> str:
+    return f"""{name} AS (
+    SELECT task.id FROM labeling_annotationtask task
+    WHERE task.project_id = %(project)s AND task.state = 'open' AND task.priority {priority} AND NOT {IS_RANKED} AND {_IS_FREE}
+    ORDER BY task.priority DESC, task.id LIMIT LIMIT_ {before} FOR UPDATE OF task SKIP LOCKED
+)"""  # noqa: S608 - all constants
+
+
+# The same in somebody's own order. A part whose limit is 0 by then reads nothing.
+_STEPS: Final = ("held", "urgent", "first", "drawn", "last")
+_COUNTED: Final = [f"- (SELECT count(*) FROM {step})" for step in _STEPS]  # noqa: S608 - all constants
+_BEFORE: Final = {step: " ".join(_COUNTED[:number]) for number, step in enumerate(_STEPS)}
+_ORDERED_CLAIM_PARTS: Final = f"""{_HELD}, {_by_priority("urgent", "> %(ceiling)s", _BEFORE["urgent"])},
+{_wished("first", _BEFORE["first"])},
+{_by_priority("drawn", "<= %(ceiling)s", _BEFORE["drawn"])},
+{_wished("last", _BEFORE["last"])}, claimed AS (
+    UPDATE labeling_annotationtask task SET leased_to_id = %(annotator)s, lease_expires_at = %(until)s
+    WHERE task.id IN ({" UNION ALL ".join(f"SELECT id FROM {step}" for step in _STEPS)})
+    RETURNING task.*
+)"""  # noqa: S608 - all constants
+
+_RANK: Final = "claimed.priority"
+_OWN_RANK: Final = """CASE WHEN claimed.id IN (SELECT id FROM urgent) THEN ARRAY[3, claimed.priority]
+    WHEN claimed.id IN (SELECT id FROM first) THEN ARRAY[2, -array_position(%(first)s::text::bigint[], claimed.id)::float8]
+    WHEN claimed.id IN (SELECT id FROM drawn) THEN ARRAY[1, claimed.priority]
+    ELSE ARRAY[0, -array_position(%(last)s::text::bigint[], claimed.id)::float8] END"""
+
 _SERVED_COLUMNS: Final = (
     f"""{_TASK_COLUMNS}, {_ITEM_COLUMNS}, {_ENTRY_COLUMNS}, draft.answer, draft.comment, draft.version"""
 )
 _SERVED_TABLES: Final = """claimed JOIN labeling_item item ON item.id = claimed.item_id
     JOIN labeling_poolentry entry ON entry.item_id = claimed.item_id
     LEFT JOIN labeling_draft draft ON draft.task_id = claimed.id AND draft.annotator_id = %(annotator)s"""
-_SERVED_ORDER: Final = "ORDER BY claimed.id IN (SELECT id FROM held) DESC, claimed.priority DESC, claimed.id"
 
-_CLAIM: Final = f"""
-WITH {_CLAIM_PARTS.replace("GUARD_", "")}
-SELECT {_SERVED_COLUMNS} FROM {_SERVED_TABLES} {_SERVED_ORDER}"""  # noqa: S608 - all constants
+
+def _claim_statement(parts: str, rank: str) -> str:
+    return f"""
+WITH {parts.replace("GUARD_", "")}
+SELECT {_SERVED_COLUMNS} FROM {_SERVED_TABLES}
+ORDER BY claimed.id IN (SELECT id FROM held) DESC, {rank} DESC, claimed.id"""  # noqa: S608 - all constants
+
+
+_CLAIM: Final = _claim_statement(_CLAIM_PARTS, _RANK)
+_ORDERED_CLAIM: Final = _claim_statement(_ORDERED_CLAIM_PARTS, _OWN_RANK)
 
 # The task closes with the last answer that is wanted of it; until then it goes back to the queue, for others.
 _RECORD_PARTS: Final = """answered AS (
@@ -111,16 +161,21 @@ SELECT written.id, written.item_id, counted.answered FROM written CROSS JOIN cou
 
 # Nothing is claimed unless something was recorded. All parts see the tables as they were before the statement, hence the
 # task just answered is left out by name.
-_CLAIM_AFTER_RECORD: Final = _CLAIM_PARTS.replace(
-    "GUARD_", "AND task.id <> %(task)s AND EXISTS (SELECT 1 FROM answered)"
-)
-_RECORD_AND_CLAIM: Final = f"""
-WITH {_RECORD_PARTS}, {_CLAIM_AFTER_RECORD}, served AS (
-    SELECT {_SERVED_COLUMNS}, claimed.id IN (SELECT id FROM held) AS is_held, claimed.priority AS rank FROM {_SERVED_TABLES}
+_AFTER_RECORD: Final = "AND task.id <> %(task)s AND EXISTS (SELECT 1 FROM answered)"
+
+
+def _record_and_claim_statement(parts: str, rank: str) -> str:
+    return f"""
+WITH {_RECORD_PARTS}, {parts.replace("GUARD_", _AFTER_RECORD)}, served AS (
+    SELECT {_SERVED_COLUMNS}, claimed.id IN (SELECT id FROM held) AS is_held, {rank} AS rank FROM {_SERVED_TABLES}
 )
 SELECT written.id, written.item_id, counted.answered, served.*
 FROM written CROSS JOIN counted LEFT JOIN served ON true
 ORDER BY is_held DESC, rank DESC, 4"""  # noqa: S608 - all constants; column 4 is the task's id
+
+
+_RECORD_AND_CLAIM: Final = _record_and_claim_statement(_CLAIM_PARTS, _RANK)
+_ORDERED_RECORD_AND_CLAIM: Final = _record_and_claim_statement(_ORDERED_CLAIM_PARTS, _OWN_RANK)
 
 _WHAT_IS_LEFT: Final = f"""
 SELECT count(*), count(*) FILTER (WHERE is_eligible), count(*) FILTER (WHERE is_eligible AND is_new),
@@ -172,14 +227,24 @@ class Recorded:
     tasks: list[AnnotationTask] = field(default_factory=list)
 
 
-def claim(who: Who, *, limit: int, now: dt.datetime, until: dt.datetime) -> list[AnnotationTask]:
+def claim(
+    who: Who, *, limit: int, now: dt.datetime, until: dt.datetime, order: ServingOrder | None = None
+) -> list[AnnotationTask]:
     """Lease tasks until `until`; returns them in the order to work on, with item, pool entry and draft loaded."""
     # The limit stands in the statement, because the plan depends on it.
-    statement = _CLAIM.replace("LIMIT_", str(limit))
-    return [_claimed_task(row) for row in prepared.fetch(statement, {**who.values(now), "until": until})]
+    statement = (_CLAIM if order is None else _ORDERED_CLAIM).replace("LIMIT_", str(limit))
+    values = {**who.values(now), "until": until, **_order_values(order)}
+    return [_claimed_task(row) for row in prepared.fetch(statement, values)]
 
 
-def record(annotation: Annotation, who: Who, *, claims: int = 0, until: dt.datetime | None = None) -> Recorded | None:
+def record(
+    annotation: Annotation,
+    who: Who,
+    *,
+    claims: int = 0,
+    until: dt.datetime | None = None,
+    order: ServingOrder | None = None,
+) -> Recorded | None:
     """Store the annotation if its annotator holds a lease that is good, and lease up to `claims` further tasks.
 
     One statement, hence all or nothing; None if nothing was stored. Sets the annotation's id and item.
@@ -196,7 +261,9 @@ def record(annotation: Annotation, who: Who, *, claims: int = 0, until: dt.datet
         "today": timezone.localdate(annotation.created_at),
     }
     if claims:
-        statement, values["until"] = _RECORD_AND_CLAIM.replace("LIMIT_", str(claims)), until
+        combined = _RECORD_AND_CLAIM if order is None else _ORDERED_RECORD_AND_CLAIM
+        statement = combined.replace("LIMIT_", str(claims))
+        values |= {"until": until, **_order_values(order)}
     else:
         statement = _RECORD
     rows = prepared.fetch(statement, values)
@@ -212,6 +279,17 @@ def record(annotation: Annotation, who: Who, *, claims: int = 0, until: dt.datet
 def what_is_left(who: Who, now: dt.datetime) -> WhatIsLeft:
     (row,) = prepared.fetch(_WHAT_IS_LEFT, who.values(now))
     return WhatIsLeft(*row)
+
+
+def _order_values(order: ServingOrder | None) -> dict[str, prepared.Value]:
+    if order is None:
+        return {}
+    # As text: an array of hundreds of numbers would be put together anew, number by number, at every claim.
+    return {"first": _array(order.first), "last": _array(order.last), "ceiling": order.ceiling}
+
+
+def _array(ids: Sequence[int]) -> str:
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 def _claimed_task(row: Sequence[Any]) -> AnnotationTask:

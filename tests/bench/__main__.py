@@ -24,6 +24,7 @@ MODULES = (
     "import_rate",
     "refill",
     "queue_cycles",
+    "second_opinions",
     "export_rate",
     "feedback_rate",
     "asks",

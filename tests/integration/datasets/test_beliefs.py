@@ -94,7 +94,10 @@ def test_one_item_is_believed_as_the_e_step_over_everything_says(project: Projec
     assert make.belief(items[3]).updated_at == NOW
 
 
-def test_a_second_fit_begins_where_the_first_ended(project: Project, people: list[User]) -> None:
+def test_a_second_fit_of_much_evidence_begins_where_the_first_ended(
+    project: Project, people: list[User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beliefs, "FITTED_FROM_VOTES", 50)
     items = make.crowd(project, people, size=60, skill=0.6)
     make.policy(project)
     make.fitted(project)

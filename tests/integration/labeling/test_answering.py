@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from pytest_django import Settings
 
 from labeling import selectors
 from labeling.errors import AlreadyAnswered, InvalidInput, LeaseExpired, NotLeased, TaskClosed, TaskNotFound
@@ -39,7 +40,10 @@ def test_submit_records_the_answer_and_closes_the_task(project: Project, annotat
     assert pool_state(task) == PoolEntry.State.ANSWERED
 
 
-def test_next_and_submit_take_a_statement_each_and_together_one(project: Project, annotator: User) -> None:
+def test_next_and_submit_take_a_statement_each_and_together_one(
+    project: Project, annotator: User, settings: Settings
+) -> None:
+    settings.QUEUE_SIZE_SECONDS = 3600.0
     make.queue(project, 4)
     known: dict[str, Any] = {"skills": (), "label_schema_id": selectors.current_schema(project).pk}
     (task,) = annotation_queue.claim(project, annotator=annotator, now=NOW)

@@ -24,6 +24,9 @@ VALUES = {
         "until": "now()",
         "skills": "'{}'",
         "is_in_training": "false",
+        "first": "'{1,2}'",
+        "last": "'{3}'",
+        "ceiling": "0.7",
     },
 }
 
@@ -37,7 +40,7 @@ def plan(statement: str, project: Project, annotator: User) -> str:
         return "\n".join(line for (line,) in cursor.fetchall())
 
 
-@pytest.mark.parametrize("statement", ["_RECORD", "_RECORD_AND_CLAIM"])
+@pytest.mark.parametrize("statement", ["_RECORD", "_RECORD_AND_CLAIM", "_ORDERED_RECORD_AND_CLAIM"])
 def test_the_answered_task_is_found_by_its_id_or_holder(project: Project, annotator: User, statement: str) -> None:
     found = plan(getattr(queue_sql, statement), project, annotator)
     update = found[found.index("CTE answered") : found.index("CTE closed")]
@@ -45,11 +48,28 @@ def test_the_answered_task_is_found_by_its_id_or_holder(project: Project, annota
     assert "task_open_queue" not in update
 
 
-@pytest.mark.parametrize("statement", ["_CLAIM", "_RECORD_AND_CLAIM"])
-def test_held_tasks_are_found_by_their_holder(project: Project, annotator: User, statement: str) -> None:
+@pytest.mark.parametrize(
+    ("statement", "following"),
+    [
+        ("_CLAIM", "free"),
+        ("_RECORD_AND_CLAIM", "free"),
+        ("_ORDERED_CLAIM", "urgent"),
+        ("_ORDERED_RECORD_AND_CLAIM", "urgent"),
+    ],
+)
+def test_held_tasks_are_found_by_their_holder(
+    project: Project, annotator: User, statement: str, following: str
+) -> None:
     found = plan(getattr(queue_sql, statement), project, annotator)
-    held = found[found.index("CTE held") : found.index("CTE free")]
+    held = found[found.index("CTE held") : found.index(f"CTE {following}")]
     assert "task_open_queue" not in held
+
+
+@pytest.mark.parametrize("statement", ["_ORDERED_CLAIM", "_ORDERED_RECORD_AND_CLAIM"])
+def test_tasks_in_somebodys_own_order_are_found_by_id(project: Project, annotator: User, statement: str) -> None:
+    found = plan(getattr(queue_sql, statement), project, annotator)
+    first = found[found.index("CTE first") : found.index("CTE drawn")]
+    assert "task_open_queue" not in first
 
 
 def test_a_cycle_over_http_takes_three_statements(project: Project, annotator: User, settings: Settings) -> None:

@@ -39,6 +39,15 @@ def test_a_round_trip_keeps_everything_to_float32() -> None:
         assert learned.parameters.channels[channel] == pytest.approx(counts, rel=1e-6)
 
 
+def test_matrices_judged_by_others_keep_their_annotators_and_are_the_fitted_ones_where_there_are_none() -> None:
+    _, parameters = _fitted()
+    judged = parameters.confusion + np.arange(4.0)[:, None, None]
+    learned = parameter_file.loads(parameter_file.dumps(parameters, IDS, np.eye(3), judged))
+    assert learned.judged == pytest.approx(judged[[1, 2, 0, 3]], rel=1e-6)
+    without = parameter_file.loads(parameter_file.dumps(parameters, IDS, np.eye(3)))
+    assert without.judged == pytest.approx(without.parameters.confusion)
+
+
 def test_posteriors_are_the_same_from_evidence_that_was_read_in_another_order() -> None:
     said, parameters = _fitted()
     learned = parameter_file.loads(parameter_file.dumps(parameters, IDS, np.eye(3)))
