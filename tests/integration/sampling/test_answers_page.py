@@ -41,7 +41,7 @@ def read(page: Client, query: str = "") -> str:
 
 
 def answered(project: Project, kind: str, answer: dict[str, Any], **others: Any) -> Ask:
-    fields = {name: others.pop(name) for name in ("comment", "randomised") if name in others}
+    fields = {name: others.pop(name) for name in ("comment", "context", "randomised") if name in others}
     made = asks.ask(project, kind, **others)
     assert tell(APIClient(), made, "answered", answer=answer, **fields).status_code == 200
     return made
@@ -133,6 +133,13 @@ def test_filters_go_into_the_file_and_nonsense_is_passed_over(page: Client, proj
     content = page.get(f"/api/v1/projects/pets/answers/export?{exports['JSONL']}")
     assert len(b"".join(content.streaming_content).splitlines()) == 1  # type: ignore[attr-defined]
     assert len(page.get(f"{PAGE}?question=none&version=x&until=never").context["rows"]) == 2
+    assert len(page.get(f"{PAGE}?until=9999-12-31").context["rows"]) == 2
+
+
+def test_a_duration_that_cannot_be_one_is_left_out(page: Client, project: Project) -> None:
+    answered(project, "thumbs", {"thumb": "up"}, context={"duration_ms": 10**400})
+    (row,) = page.get(PAGE).context["rows"]
+    assert row.answer.duration_ms is None
 
 
 def test_the_day_of_the_end_is_within(page: Client, project: Project) -> None:

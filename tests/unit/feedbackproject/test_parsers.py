@@ -37,6 +37,16 @@ def test_a_name_that_an_object_says_twice_is_refused_with_its_path(body: str, fi
     assert (refused.value.code, set(refused.value.fields)) == ("repeated_field", {field})
 
 
+@pytest.mark.parametrize("depth", range(900, 1100, 7))
+def test_json_that_is_nested_deeply_is_read_or_refused(depth: int) -> None:
+    code: object = "read"
+    try:
+        parse(b"[" * depth + b"]" * depth)
+    except ParseError as refused:
+        code = refused.get_codes()
+    assert code in {"read", "invalid_json"}
+
+
 @pytest.mark.parametrize("body", [b"", b'{"a": NaN}', b"{'a': 1}", b'"\\ud800"', b"[" * 100_000])
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(ParseError) as refused:
