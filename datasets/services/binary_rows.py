@@ -27,8 +27,8 @@ def read(statement: str, values: Mapping[str, object], columns: Columns) -> NDAr
     record, send = _record(tuple(columns.items()))
     names = ", ".join(f"column_{number}" for number in range(len(columns)))
     joined = (
-        f"SELECT count(*), string_agg(int8send(place) || {send}, '') FROM ("  # noqa: S608 - no value in it
-        f"SELECT *, row_number() OVER () AS place FROM ({statement}) AS said ({names})) AS placed "
+        "SELECT count(*), string_agg(bytes || int8send(place), '') FROM ("  # noqa: S608 - no value in it
+        f"SELECT {send} AS bytes, row_number() OVER () AS place FROM ({statement}) AS said ({names})) AS placed "
         "GROUP BY (place - 1) / %(most_in_a_block)s"
     )
     values = {**values, "most_in_a_block": max(MOST_BYTES // record.itemsize, 1)}
@@ -57,4 +57,4 @@ def read(statement: str, values: Mapping[str, object], columns: Columns) -> NDAr
 def _record(columns: tuple[tuple[str, str], ...]) -> tuple[np.dtype[np.void], str]:
     """A row as numpy sees it, with its place, and the expression that makes the bytes of its columns."""
     send = " || ".join(f"{_SENT_BY.get(kind, 'textsend')}(column_{number})" for number, (_, kind) in enumerate(columns))
-    return np.dtype([(_PLACE, ">i8"), *columns]), send
+    return np.dtype([*columns, (_PLACE, ">i8")]), send
