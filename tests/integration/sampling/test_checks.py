@@ -11,6 +11,7 @@ from datasets.services import acceptance_policies, beliefs, gold, gold_answers
 from datasets.tasks import mix_gold
 from labeling.ask_tokens import AskToken
 from labeling.models import Ask, Correction, Item, LabelSchema, Project, Respondent
+from labeling.schema import JSONValue
 from labeling.services import ask_events, intake
 from labeling.services.ask_events import Event, EventKind
 from sampling.asking import deciding, draws
@@ -155,7 +156,7 @@ def test_by_votes_answers_about_known_items_make_the_record_and_no_label(project
     ],
 )
 def test_by_votes_an_answer_counts_once_and_with_or_without_a_correction(
-    project: Project, owner: User, truth: str, answer: dict[str, object], record: tuple[int, int]
+    project: Project, owner: User, truth: str, answer: JSONValue, record: tuple[int, int]
 ) -> None:
     make.asking(project, **CHECKS)
     LabelSchema.objects.update(created_at=NOW - make.DAY)
