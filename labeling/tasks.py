@@ -111,7 +111,17 @@ def finish_respondent_moves() -> None:
 
 @shared_task(name="labeling.forget_old_feedback", soft_time_limit=1_800, time_limit=1_860, acks_late=True)
 def forget_old_feedback() -> None:
-    """Hold what is kept to the days that projects and the installation allow; by default it is kept for ever."""
-    for project in Project.objects.order_by("pk"):
-        if gone := retention.apply(project, now=timezone.now()):
+    """Hold what is kept to the days that projects and the installation allow; by default it is kept for ever.
+
+    In random order, so that a project that takes all the time does not keep the same others waiting each time.
+    """
+    for project in Project.objects.order_by("?"):
+        try:
+            gone = retention.apply(project, now=timezone.now())
+        except SoftTimeLimitExceeded:
+            raise  # what was committed stays; the next one goes on
+        except Exception:
+            logger.exception("project %s: what is too old could not be forgotten", project.pk)
+            continue
+        if gone:
             logger.info("project %s: rows that were too old are gone: %s", project.pk, gone)

@@ -89,7 +89,19 @@ def sweep_predictions() -> None:
 def check_labels(project_id: int) -> None:
     """Cross-validate the labels and look for wrong ones. A project that another worker is at is passed over."""
     awake(_CHECK_LABELS, project_id)
-    done = label_checks.check(Project.objects.get(pk=project_id), now=timezone.now())
+    project = Project.objects.get(pk=project_id)
+    try:
+        done = label_checks.check(project, now=timezone.now())
+    except (OperationalError, InterfaceError):
+        raise  # nothing can be written now
+    except SoftTimeLimitExceeded:
+        label_checks.fail(project, f"it took longer than {_RUN_SECONDS // 60} minutes.", now=timezone.now())
+        return
+    except Exception as error:
+        # The edge: whatever it is, it would most likely happen again.
+        logger.exception("the check of the labels of project %d failed", project_id)
+        label_checks.fail(project, f"unexpected error: {error}", now=timezone.now())
+        return
     if done is not None:
         logger.info("%s: %s", done.check, done.check.message or done.search.summary)
 

@@ -1,7 +1,7 @@
 """Reads a statement's rows as one numpy record array.
 
-The server joins the binary forms of all columns and rows to one value: sent row by row, each would cost the driver about five
-microseconds.
+The server joins the binary forms of all columns and of many rows to one value: sent row by row, each would cost the driver
+about five microseconds. Not of all rows, for a value has a gigabyte at most.
 """
 
 from collections.abc import Mapping
@@ -17,38 +17,44 @@ Columns = Mapping[str, str]
 precision, `S64` of a text of 64 ASCII characters."""
 
 _SENT_BY: Final = {">i8": "int8send", ">i2": "int2send", "?": "boolsend", ">f8": "float8send"}
-# COPY's signature, flags and the length of the extension area, which PostgreSQL sends empty; the number of columns.
-_HEADER_BYTES: Final = 11 + 8 + 2
-_LENGTH_BYTES: Final = 4
-_COUNT_BYTES: Final = 8
+_PLACE: Final = "place_of_row"
+MOST_BYTES: Final = 1 << 28
+"""Of one joined value, far below PostgreSQL's limit; while one is enough, nothing is grouped on disk."""
 
 
 def read(statement: str, values: Mapping[str, object], columns: Columns) -> NDArray[np.void]:
-    """The rows that the SELECT gives, in its order; a gigabyte of them at most, which is PostgreSQL's limit for a value.
-
-    ValueError if a column is NULL or not of its width.
-    """
+    """The rows that the SELECT gives, in its order. ValueError if a column is NULL or not of its width."""
     record, send = _record(tuple(columns.items()))
     names = ", ".join(f"column_{number}" for number in range(len(columns)))
-    joined = f"SELECT count(*), string_agg({send}, '') FROM ({statement}) AS said ({names})"  # noqa: S608 - no value in it
+    joined = (
+        "SELECT count(*), string_agg(bytes || int8send(place), '') FROM ("  # noqa: S608 - no value in it
+        f"SELECT {send} AS bytes, row_number() OVER () AS place FROM ({statement}) AS said ({names})) AS placed "
+        "GROUP BY (place - 1) / %(most_in_a_block)s"
+    )
+    values = {**values, "most_in_a_block": max(MOST_BYTES // record.itemsize, 1)}
+    blocks: list[bytes] = []
     with (
         connection.cursor() as cursor,
         connection.wrap_database_errors,
         # COPY takes no parameters of its own; and a cursor that keeps its statements takes none for COPY.
         cursor.copy(cursor.mogrify(f"COPY ({joined}) TO STDOUT (FORMAT binary)", values)) as copy,
     ):
-        content = b"".join(copy)
-    begin = _HEADER_BYTES + _LENGTH_BYTES + _COUNT_BYTES
-    count = int.from_bytes(content[begin - _COUNT_BYTES : begin], "big")
-    # Of no rows at all the joined value is NULL, whose length is -1.
-    length = max(int.from_bytes(content[begin : begin + _LENGTH_BYTES], "big", signed=True), 0)
-    if length != count * record.itemsize:
-        raise ValueError("a value is NULL, or has another width than its column")
-    return np.frombuffer(content, dtype=record, count=count, offset=begin + _LENGTH_BYTES)
+        copy.set_types(["int8", "bytea"])
+        for count, block in copy.rows():
+            # Of rows with a NULL alone the joined value is NULL.
+            if len(block or b"") != count * record.itemsize:
+                raise ValueError("a value is NULL, or has another width than its column")
+            blocks.append(block)
+    found = np.frombuffer(b"".join(blocks), dtype=record)
+    places = found[_PLACE]
+    # A plan may give blocks, and rows in them, in any order.
+    if (places[1:] < places[:-1]).any():
+        found = found[np.argsort(places, kind="stable")]
+    return found[list(columns)]
 
 
 @lru_cache(maxsize=64)
 def _record(columns: tuple[tuple[str, str], ...]) -> tuple[np.dtype[np.void], str]:
-    """A row as numpy sees it, and the expression that makes its bytes."""
+    """A row as numpy sees it, with its place, and the expression that makes the bytes of its columns."""
     send = " || ".join(f"{_SENT_BY.get(kind, 'textsend')}(column_{number})" for number, (_, kind) in enumerate(columns))
-    return np.dtype(list(columns)), send
+    return np.dtype([*columns, (_PLACE, ">i8")]), send

@@ -25,6 +25,7 @@ MOST_CHECKED: Final = 20_000
 LEAST_CHANGED: Final = 20
 CHANGED_SHARE: Final = 0.05
 """A check is due again when so many labels have changed, and at least this share of them."""
+_UNFINISHED: Final = "Cross-validation is at work, or was broken off."
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,6 @@ class Checkable:
     labels: NDArray[np.int64]
     payloads: Sequence[Mapping[str, object]]
     is_trainable: NDArray[np.bool_]
-    last_change: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +75,9 @@ def is_due(project: Project) -> bool:
 
 
 def checkable(project: Project) -> Checkable:
-    """The newest labels of today's classes, in the order of their ids. What came in meanwhile is for the next check."""
+    """The newest labels of today's classes, in the order of their ids."""
     schema = facts.parsed_schema(project)
     place = schema.index_by_key if isinstance(schema, SingleChoice) else {}
-    newest = AcceptedLabel.objects.filter(project=project).order_by("-change").values_list("change", flat=True).first()
     rows = (
         selectors.current_labels(project)
         .filter(label__in=list(place))
@@ -92,16 +91,32 @@ def checkable(project: Project) -> Checkable:
         labels=np.array([place[label] for _, label, *_ in found], dtype=np.int64),
         payloads=[payload for *_, payload, _ in found],
         is_trainable=np.array([bucket >= AUDIT_RESERVE_END for *_, bucket in found], dtype=np.bool_),
-        last_change=newest or 0,
     )
+
+
+def begin(project: Project, *, now: dt.datetime) -> LabelCheck:
+    """Note that a check begins, before anything of it can fail or be killed: else it would be due again at once, for ever.
+
+    What the check before said stands until `record`. What changes from now on is for the next check.
+    """
+    newest = AcceptedLabel.objects.filter(project=project).order_by("-change").values_list("change", flat=True).first()
+    return LabelCheck.objects.create(
+        project=project, last_change=newest or 0, message=_UNFINISHED, started_at=now, finished_at=now
+    )
+
+
+def fail(project: Project, reason: str, *, now: dt.datetime) -> None:
+    """Tell why the newest check came to nothing, unless it has said something already."""
+    last = last_check(project)
+    if last is not None:
+        LabelCheck.objects.filter(pk=last.pk, message=_UNFINISHED).update(message=reason, finished_at=now)
 
 
 @transaction.atomic
 def record(
-    project: Project,
+    check: LabelCheck,
     of: Checkable,
     *,
-    started_at: dt.datetime,
     finished_at: dt.datetime,
     trainer: str = "",
     folds: int = 0,
@@ -116,25 +131,17 @@ def record(
     Without rows the check came to nothing, for the reason in `message`. Labels that are gone by now are left out. Locks the
     project.
     """
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=check.project_id)
     judged = np.zeros(0, dtype=np.int64) if rows is None else rows
     said = np.zeros((0, len(of.classes))) if probabilities is None else probabilities
     own = of.labels[judged]
-    check = LabelCheck.objects.create(
-        project=project,
-        trainer=trainer,
-        folds=folds,
-        seed=seed,
-        classes=list(of.classes),
-        label_count=len(judged),
-        unreadable_count=unreadable,
-        agreement=float((said.argmax(axis=1) == own).mean()) if len(judged) else None,
-        last_change=of.last_change,
-        message=message,
-        started_at=started_at,
-        finished_at=finished_at,
-    )
-    HeldOutPrediction.objects.filter(run__project=project).exclude(run=check).delete()
+    check.trainer, check.folds, check.seed = trainer, folds, seed
+    check.classes = list(of.classes)
+    check.label_count, check.unreadable_count = len(judged), unreadable
+    check.agreement = float((said.argmax(axis=1) == own).mean()) if len(judged) else None
+    check.message, check.finished_at = message, finished_at
+    check.save()
+    HeldOutPrediction.objects.filter(run__project=check.project_id).exclude(run=check).delete()
     ids = of.label_ids[judged].tolist()
     there = set(AcceptedLabel.objects.filter(pk__in=ids).values_list("pk", flat=True))
     packed = said.astype(STORED_DTYPE)
@@ -150,9 +157,9 @@ def record(
 
 
 def opinions(project: Project) -> HeldOutOpinions | None:
-    """What the newest check said; None if there was none or it came to nothing."""
-    check = last_check(project)
-    if check is None or not check.label_count:
+    """What the newest check said that predicted labels, None without one. One that was broken off leaves it as it is."""
+    check = LabelCheck.objects.filter(project=project, label_count__gt=0).order_by("-pk").first()
+    if check is None:
         return None
     rows = HeldOutPrediction.objects.filter(run=check, accepted_label__superseded_at__isnull=True)
     width = len(check.classes)

@@ -86,8 +86,8 @@ class _Suspicion:
 def search(project: Project, *, now: dt.datetime, most_open: int | None = None) -> Search:
     """List the labels that look most wrong, and open a case for the first, while fewer than `most_open` of this kind are open.
 
-    Of single-choice projects; elsewhere nothing is found. A label that a case was closed about since it was accepted is not
-    brought up again. Safe to run twice or at once: it locks the project, and an item has one open case at most.
+    Of single-choice projects; elsewhere nothing is found. A label that somebody closed a case about since it was accepted is
+    not brought up again. Safe to run twice or at once: it locks the project, and an item has one open case at most.
     """
     schema = selectors.parsed_schema(project)
     most_open = settings.LABEL_ERRORS_MOST_OPEN if most_open is None else most_open
@@ -112,7 +112,7 @@ def search(project: Project, *, now: dt.datetime, most_open: int | None = None) 
 
 def listed(project: Project) -> QuerySet[SuspectLabel]:
     """The labels of the newest search that still stand and that nobody has decided about since, the worst first."""
-    decided = ReviewCase.objects.filter(item=OuterRef("item"), closed_at__gte=OuterRef("accepted_label__accepted_at"))
+    decided = _decided().filter(item=OuterRef("item"), closed_at__gte=OuterRef("accepted_label__accepted_at"))
     rows = SuspectLabel.objects.filter(~Exists(decided), project=project, accepted_label__superseded_at__isnull=True)
     open_cases = ReviewCase.objects.filter(item=OuterRef("item"), state=ReviewCase.State.OPEN)
     rows = rows.annotate(open_case_id=Subquery(open_cases.values("pk")[:1]))
@@ -151,7 +151,7 @@ def _keep(
     standing = {item_id: (pk, at) for item_id, pk, at in labels.values_list("item_id", "pk", "accepted_at")}
     looked_at = {
         item_id
-        for item_id, closed_at in cases.exclude(closed_at=None).values_list("item_id", "closed_at")
+        for item_id, closed_at in _decided().filter(item_id__in=item_ids).values_list("item_id", "closed_at")
         if closed_at is not None and item_id in standing and closed_at >= standing[item_id][1]
     }
     fresh = [
@@ -200,6 +200,11 @@ def _case(project: Project, of: _Suspicion, keys: Sequence[str], now: dt.datetim
         },
         opened_at=now,
     )
+
+
+def _decided() -> QuerySet[ReviewCase]:
+    """Closed by a person: where later evidence settled a case, often at the moment of acceptance, nobody looked at the label."""
+    return ReviewCase.objects.filter(closed_at__isnull=False).exclude(state=ReviewCase.State.SETTLED)
 
 
 def _open_cases(project: Project) -> int:

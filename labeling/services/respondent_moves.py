@@ -101,12 +101,22 @@ def follow(*, now: dt.datetime) -> int:
 
 
 def finish(*, now: dt.datetime) -> int:
-    """Let the rest follow, in one pass over each table, and forget what links the hashes; returns the number of moves."""
-    follow(now=now)
-    moves = list(RespondentMove.objects.filter(followed_at__isnull=False).order_by("pk")[:MOST_AT_ONCE])
-    _let_follow(moves, [model for model in respondents.tables() if not _is_indexed(model)])
-    RespondentMove.objects.filter(pk__in=[each.pk for each in moves]).delete()
-    return len(moves)
+    """Let the rest follow, in one pass over each table for MOST_AT_ONCE moves, and forget what links the hashes.
+
+    Returns the number of moves. Killed at any time, the next one goes on.
+    """
+    while follow(now=now) == MOST_AT_ONCE:
+        pass
+    unindexed = [model for model in respondents.tables() if not _is_indexed(model)]
+    finished, after = 0, 0
+    # By id, so that it ends: a move that is made anew meanwhile has to follow again, and is left for the next time.
+    while moves := list(
+        RespondentMove.objects.filter(followed_at__isnull=False, pk__gt=after).order_by("pk")[:MOST_AT_ONCE]
+    ):
+        _let_follow(moves, unindexed)
+        RespondentMove.objects.filter(pk__in=[each.pk for each in moves], followed_at__isnull=False).delete()
+        finished, after = finished + len(moves), moves[-1].pk
+    return finished
 
 
 def _let_follow(moves: Sequence[RespondentMove], tables: Iterable[type[models.Model]]) -> None:

@@ -24,11 +24,11 @@ _NOTHING: Final = Value(None, JSONField())
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that are due, and what is done with a batch of them, by id; afterwards they are due no more. `age` is the column
-    that says how old a row is, by which there mostly is an index."""
+    """Rows that are due, and what is done with a batch of them, by id; afterwards they are due no more. `order` is the
+    column by which they are read: that of their age where an index begins with project and age, else the id."""
 
     rows: QuerySet[Any]
-    age: str
+    order: str
     act: Callable[[list[int]], int]
 
 
@@ -65,14 +65,15 @@ def apply(project: Project, *, now: dt.datetime) -> dict[str, int]:
 def carry_out(part: Part, name: str, trail: Trail) -> Iterator[int]:
     """Do it batch by batch; yields the rows of each."""
     rows = part.rows
-    while found := list(rows.order_by(part.age).values_list("pk", part.age)[:BATCH]):
+    while found := list(rows.order_by(part.order).values_list("pk", part.order)[:BATCH]):
         with transaction.atomic():
             count = part.act([pk for pk, _ in found])
             if count:
                 trail.add(name, count, at=timezone.now())
         yield count
-        # What is as old as the last one and was acted on is due no more; what is older need not be read again.
-        rows = part.rows.filter(**{f"{part.age}__gte": found[-1][1]})
+        # What is as old as the last one and was acted on is due no more; what is before it need not be read again.
+        beyond = "pk__gt" if part.order == "pk" else f"{part.order}__gte"
+        rows = part.rows.filter(**{beyond: found[-1][1]})
 
 
 def count(part: Part) -> int:
@@ -105,9 +106,9 @@ def _deleting(rows: QuerySet[Feedback]) -> Part:
     return Part(rows, "received_at", lambda ids: respondents.delete_said(Feedback, ids))
 
 
-def _updating(rows: QuerySet[Any], age: str = "received_at", **values: object) -> Part:
+def _updating(rows: QuerySet[Any], order: str = "received_at", **values: object) -> Part:
     model = rows.model
-    return Part(rows, age, lambda ids: model._default_manager.filter(pk__in=ids).update(**values))
+    return Part(rows, order, lambda ids: model._default_manager.filter(pk__in=ids).update(**values))
 
 
 def _comments(project_id: int, before: dt.datetime) -> list[Part]:
@@ -138,21 +139,29 @@ def _hashes(project_id: int, before: dt.datetime) -> list[Part]:
         of_project = {"project" if "project" in names else "item__project": project_id}
         known = model._default_manager.filter(**of_project).exclude(respondent_hash="")
         if respondents.is_theirs(model):
-            parts.append(_forgetting(known.filter(changed_at__lt=before), "changed_at"))
+            parts.append(_forgetting(known.filter(changed_at__lt=before)))
         else:
             age = "received_at" if "received_at" in names else "created_at"
-            parts.append(_updating(known.filter(**{f"{age}__lt": before}), age, **respondents.blank(model)))
+            order = age if _is_indexed(model, age) else "pk"
+            parts.append(_updating(known.filter(**{f"{age}__lt": before}), order, **respondents.blank(model)))
     return parts
 
 
-def _forgetting(rows: QuerySet[Any], age: str) -> Part:
+def _is_indexed(model: type[models.Model], age: str) -> bool:
+    return any([name.lstrip("-") for name in index.fields] == ["project", age] for index in model._meta.indexes)
+
+
+def _forgetting(rows: QuerySet[Any]) -> Part:
     model: type[models.Model] = rows.model
     label = model._meta.label
 
     def act(ids: list[int]) -> int:
-        return model._default_manager.filter(pk__in=ids).delete()[1].get(label, 0)
+        # Looked at again under lock: meanwhile somebody may have opted out, or been blocked.
+        again = rows.filter(pk__in=ids).order_by("pk").select_for_update(of=("self",))
+        still = list(again.values_list("pk", flat=True))
+        return model._default_manager.filter(pk__in=still).delete()[1].get(label, 0)
 
-    return Part(rows, age, act)
+    return Part(rows, "pk", act)
 
 
 def _idle(project_id: int, before: dt.datetime, now: dt.datetime) -> Part:
@@ -168,4 +177,4 @@ def _idle(project_id: int, before: dt.datetime, now: dt.datetime) -> Part:
         is_blocked=False,
         epsilon_spent=0,
     )
-    return _forgetting(rows, "created_at")
+    return _forgetting(rows)

@@ -41,7 +41,7 @@ def check(project: Project, *, now: dt.datetime) -> Checked | None:
 
     Holds an advisory lock on the project: while another worker is at it, and where an answer is not one class, this
     returns None. What is wrong with the data is told in the check's message, and the search goes by stored predictions
-    alone. Safe to run twice: the second check stands in place of the first.
+    alone. Safe to run twice: the second check stands in place of the first. One that breaks off leaves a row that says so.
     """
     if not label_checks.is_checkable(project):
         return None
@@ -49,13 +49,19 @@ def check(project: Project, *, now: dt.datetime) -> Checked | None:
         if not is_ours:
             return None
         began = time.monotonic()
-        done = _cross_validate(project, label_checks.checkable(project), now=now, began=began)
+        begun = label_checks.begin(project, now=now)
+        done = _cross_validate(project, begun, label_checks.checkable(project), began=began)
         return Checked(done, label_errors.search(project, now=now))
 
 
-def _cross_validate(project: Project, of: Checkable, *, now: dt.datetime, began: float) -> LabelCheck:
+def fail(project: Project, reason: str, *, now: dt.datetime) -> None:
+    """Tell why the newest check was broken off; what came to an end is left alone."""
+    label_checks.fail(project, f"Cross-validation came to nothing: {reason}", now=now)
+
+
+def _cross_validate(project: Project, check: LabelCheck, of: Checkable, *, began: float) -> LabelCheck:
     def finished_at() -> dt.datetime:
-        return now + dt.timedelta(seconds=time.monotonic() - began)
+        return check.started_at + dt.timedelta(seconds=time.monotonic() - began)
 
     try:
         with limited_threads():
@@ -63,16 +69,14 @@ def _cross_validate(project: Project, of: Checkable, *, now: dt.datetime, began:
             found = held_out(trainer, of.payloads, of.labels, len(of.classes), is_trainable=of.is_trainable, seed=SEED)
     except TrainerError as error:
         return label_checks.record(
-            project,
+            check,
             of,
-            started_at=now,
             finished_at=finished_at(),
             message=f"Cross-validation came to nothing: {error}.",
         )
     return label_checks.record(
-        project,
+        check,
         of,
-        started_at=now,
         finished_at=finished_at(),
         trainer=trainer.name,
         folds=FOLDS,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from datasets.services import binary_rows
 from datasets.services.binary_rows import Columns, read
 
 COLUMNS: Columns = {"number": ">i8", "share": ">f8", "is_odd": "?", "name": "S64"}
@@ -17,6 +18,14 @@ def test_every_kind_of_column_comes_through_in_order() -> None:
     np.testing.assert_array_equal(found["share"], numbers / 4)
     np.testing.assert_array_equal(found["is_odd"], numbers % 2 == 1)
     assert found["name"][0] == b"n20000".ljust(64)
+
+
+@pytest.mark.django_db
+def test_rows_of_several_blocks_come_through_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binary_rows, "MOST_BYTES", 9_000)
+    found = read(ROWS, {"count": 20_000}, COLUMNS)
+    np.testing.assert_array_equal(found["number"], np.arange(20_000, 0, -1))
+    assert found["name"][-1] == b"n1".ljust(64)
 
 
 @pytest.mark.django_db

@@ -134,6 +134,18 @@ def test_a_label_that_a_reviewer_has_looked_at_is_not_brought_up_again(
     assert label_errors.search(project, now=LATER).opened == 0
 
 
+def test_a_label_whose_case_was_settled_by_later_evidence_was_looked_at_by_nobody(
+    project: Project, owner: User, version: ModelVersion
+) -> None:
+    items = labelled(project, owner, {**plain(), "wrong": "cat"})
+    predicted(project, {**plain(), "wrong": "dog"})
+    ReviewCase.objects.create(
+        project=project, item=items[-1], kind="disagreement", state="settled", opened_at=BEFORE, closed_at=NOW
+    )
+    assert label_errors.search(project, now=LATER).opened == 1
+    assert [each.item for each in label_errors.listed(project)] == [items[-1]]
+
+
 def test_other_task_types_and_empty_projects_find_nothing(project: Project, annotator: User) -> None:
     assert label_errors.search(project, now=LATER).summary.startswith("There are no accepted labels")
     assert label_errors.search(kinds.project("spans", annotator=annotator), now=LATER) == label_errors.Search()

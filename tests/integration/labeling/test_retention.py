@@ -177,6 +177,24 @@ def test_respondents_not_seen_go_but_for_those_whom_their_row_protects(project: 
     assert Respondent.objects.filter(respondent_hash=asks.hash_of(project, "seen")).exists()
 
 
+@pytest.mark.parametrize(
+    "protects", [{"is_blocked": True}, {"epsilon_spent": 0.5}, {"opted_out_until": NOW + DAY}], ids=str
+)
+def test_a_respondent_whose_row_begins_to_protect_them_during_the_sweep_stays(
+    project: Project, protects: dict[str, Any]
+) -> None:
+    for number in range(2):
+        Respondent.objects.create(
+            project=project, respondent_hash=f"{number}".ljust(64, "0"), created_at=NOW - 100 * DAY
+        )
+    policy = retention_policies.new_version(project, by=None, idle_respondent_days=30)
+    (part,) = retention.due(policy, now=NOW)["idle_respondent_days"]
+    ids = list(part.rows.values_list("pk", flat=True))
+    Respondent.objects.filter(pk=ids[0]).update(**protects)
+    assert part.act(ids) == 1
+    assert Respondent.objects.get().pk == ids[0]
+
+
 def test_a_killed_sweep_has_told_what_it_deleted_and_the_next_goes_on(
     said: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +228,24 @@ def test_the_task_goes_through_all_projects(said: Project) -> None:
         tasks.forget_old_feedback()
     assert not Feedback.objects.filter(kind="click").exists()
     assert {run.project for run in RetentionRun.objects.all()} == {said, elsewhere}
+
+
+def test_a_project_that_fails_does_not_stop_the_others(
+    said: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    other_project()
+    apply, seen = retention.apply, []
+
+    def fails(project: Project, *, now: dt.datetime) -> dict[str, int]:
+        seen.append(project)
+        if len(seen) == 1:
+            raise ValueError("broken")
+        return apply(project, now=now)
+
+    monkeypatch.setattr(retention, "apply", fails)
+    tasks.forget_old_feedback()
+    assert set(seen) == set(Project.objects.all())
+    assert "could not be forgotten" in caplog.text
 
 
 def test_versions_count_without_gaps_and_nothing_new_is_no_version(project: Project, owner: User) -> None:

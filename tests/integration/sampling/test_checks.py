@@ -9,8 +9,11 @@ from django.contrib.auth.models import User
 from datasets.models import GoldItem, ItemBelief
 from datasets.services import acceptance_policies, beliefs, gold, gold_answers
 from datasets.tasks import mix_gold
-from labeling.models import Ask, Correction, Item, Project, Respondent
-from labeling.services import intake
+from labeling.ask_tokens import AskToken
+from labeling.models import Ask, Correction, Item, LabelSchema, Project, Respondent
+from labeling.schema import JSONValue
+from labeling.services import ask_events, intake
+from labeling.services.ask_events import Event, EventKind
 from sampling.asking import deciding, draws
 from sampling.asking.situation import Situation
 from sampling.models import AskDecision, AskPolicy
@@ -140,6 +143,30 @@ def test_by_votes_answers_about_known_items_make_the_record_and_no_label(project
     assert (respondent.right_count, respondent.wrong_count) == (2, 1)
     assert gold_answers.store_records(project) == 0  # again changes nothing
     assert make.decide(project, "o-9", key="gold-3", respondent="u", now=NOW + 9 * HOUR).reason == "labelled"
+
+
+@pytest.mark.parametrize(
+    ("truth", "answer", "record"),
+    [
+        ("cat", {"is_right": False}, (0, 1)),
+        ("dog", {"is_right": False}, (1, 0)),
+        ("cat", {"is_right": True}, (1, 0)),
+        ("dog", {"is_right": True}, (0, 1)),
+        ("dog", {"is_right": False, "correction": {"choice": "bird"}}, (0, 1)),
+    ],
+)
+def test_by_votes_an_answer_counts_once_and_with_or_without_a_correction(
+    project: Project, owner: User, truth: str, answer: JSONValue, record: tuple[int, int]
+) -> None:
+    make.asking(project, **CHECKS)
+    LabelSchema.objects.update(created_at=NOW - make.DAY)
+    known(project, owner, truth=truth)
+    asked = make.decide(project, "o-1", key="gold", respondent="u", probabilities=(0.8, 0.1, 0.1))
+    token = AskToken(project.pk, asked.ask_id or 0, 0, int((NOW + HOUR).timestamp()), False, b"")
+    ask_events.record(token, Event(EventKind.ANSWERED, answer=answer), now=NOW)
+    gold_answers.store_records(project)
+    respondent = Respondent.objects.get()
+    assert (respondent.right_count, respondent.wrong_count) == record
 
 
 def test_by_the_label_model_they_make_the_record_and_the_known_answer_stands(project: Project, owner: User) -> None:

@@ -230,6 +230,20 @@ def test_the_rest_of_the_rows_follows_and_nothing_links_the_hashes_then(project:
     assert Ask.objects.get(pk=other.ask_id or 0).respondent_hash == hash_under(OLD, project, "v"), "not seen since"
 
 
+def test_all_moves_are_finished_however_many_there_are(
+    project: Project, asked: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(respondent_moves, "MOST_AT_ONCE", 1)
+    with under(OLD):
+        make.decide(project, "o-3", respondent="v")
+    with under(NEW, OLD):
+        for name in ("u", "v"):
+            make.decide(project, f"again-{name}", respondent=name)
+        assert RespondentMove.objects.count() == 2
+        assert respondent_moves.finish(now=NOW) == 2
+    assert not RespondentMove.objects.exists()
+
+
 def test_export_and_erasure_find_all_while_rows_follow(project: Project, asked: Answer, app_client: APIClient) -> None:
     with under(OLD):
         feedback.record_feedback(project, [{"id": "f-1", "kind": "click", "key": asked.key, "respondent": "u"}])

@@ -4,6 +4,7 @@ import datetime as dt
 from unittest import mock
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.test import APIClient
@@ -138,6 +139,37 @@ def test_what_is_wrong_with_the_data_is_told_and_ends_the_check(project: Project
     (check,) = LabelCheck.objects.all()
     assert check.label_count == 0
     assert "at least 10 labels of two classes" in check.message
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SoftTimeLimitExceeded(), "it took longer than 55 minutes"),
+        (ValueError("n_samples=0"), "unexpected error: n_samples=0"),
+    ],
+)
+def test_a_check_that_fails_is_told_and_not_due_again(
+    project: Project, owner: User, wrong: Item, error: Exception, told: str
+) -> None:
+    snapshot.take(project, by=owner, now=later(10))
+    with mock.patch("training.services.label_checks.held_out", side_effect=error):
+        check_labels(project.pk)
+    check = LabelCheck.objects.get()
+    assert (check.label_count, told in check.message) == (0, True)
+    assert not label_checks.is_due(project)
+
+
+def test_a_check_that_is_killed_is_not_due_again_and_what_the_one_before_said_stands(
+    project: Project, owner: User, wrong: Item
+) -> None:
+    label_checks.check(project, now=CHECKED)
+    more_labels(project, owner, 20)
+    snapshot.take(project, by=owner, now=later(120))
+    with mock.patch("training.services.label_checks.held_out", side_effect=SystemExit), pytest.raises(SystemExit):
+        label_checks.check(project, now=later(180))
+    assert "broken off" in LabelCheck.objects.latest("pk").message
+    assert not label_checks.is_due(project)
+    assert label_errors.search(project, now=later(240)).cross_validated == 46
 
 
 def test_kinds_that_are_no_single_choice_are_passed_over(annotator: User) -> None:
