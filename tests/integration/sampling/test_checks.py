@@ -10,10 +10,11 @@ from datasets.models import GoldItem, ItemBelief
 from datasets.services import acceptance_policies, beliefs, gold, gold_answers
 from datasets.tasks import mix_gold
 from labeling.ask_tokens import AskToken
-from labeling.models import Ask, Correction, Item, LabelSchema, Project, Respondent
+from labeling.models import Ask, Correction, Item, LabelSchema, PoolEntry, Project, Respondent
 from labeling.schema import JSONValue
 from labeling.services import ask_events, intake
 from labeling.services.ask_events import Event, EventKind
+from labeling.splitting import AUDIT_RESERVE_END
 from sampling.asking import deciding, draws
 from sampling.asking.situation import Situation
 from sampling.models import AskDecision, AskPolicy
@@ -31,6 +32,10 @@ CHECKS = {"check_share": 1.0, "check_until_answers": 3}
 def known(project: Project, owner: User, key: str = "gold", truth: str = "dog") -> Item:
     intake.record_items(project, [item_row(key)])
     item = Item.objects.get(project=project, key=key)
+    # Outside the audit reserve, whose items stay in the pool when they are known.
+    PoolEntry.objects.filter(item=item).update(bucket=AUDIT_RESERVE_END)
+    item.bucket = AUDIT_RESERVE_END
+    item.save()
     gold.make(project, item, answer={"choice": truth}, explanation="", by=owner)
     return item
 
