@@ -158,6 +158,14 @@ def finished() -> HttpResponse:
     return HttpResponse(headers={"HX-Refresh": "true"})
 
 
+def blame_each(form: BaseForm, error: DomainError) -> None:
+    """Show what the domain says of each field at that field, and above the form what is of none of its fields."""
+    for name, text in error.fields.items():
+        form.add_error(name if name in form.fields else None, f"{text[:1].upper()}{text[1:]}.")
+    if not error.fields:
+        form.add_error(None, error.message)
+
+
 def blame(form: BaseForm, error: DomainError) -> None:
     """Show a refusal of the domain where it belongs: at the fields it names, else above the form."""
     named = [name for name in error.fields if name in form.fields]

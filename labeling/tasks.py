@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from labeling.models import Project
-from labeling.services import ask_expiry, feedback, health, idempotency, imports, respondent_moves, retention
+from labeling.services import ask_expiry, feedback, health, idempotency, imports, respondent_moves, retention, sweeps
 from labeling.wakeup import awake, wake
 
 logger = logging.getLogger(__name__)
@@ -111,17 +111,10 @@ def finish_respondent_moves() -> None:
 
 @shared_task(name="labeling.forget_old_feedback", soft_time_limit=1_800, time_limit=1_860, acks_late=True)
 def forget_old_feedback() -> None:
-    """Hold what is kept to the days that projects and the installation allow; by default it is kept for ever.
+    """Hold what is kept to the days that projects and the installation allow; by default it is kept for ever."""
 
-    In random order, so that a project that takes all the time does not keep the same others waiting each time.
-    """
-    for project in Project.objects.order_by("?"):
-        try:
-            gone = retention.apply(project, now=timezone.now())
-        except SoftTimeLimitExceeded:
-            raise  # what was committed stays; the next one goes on
-        except Exception:
-            logger.exception("project %s: what is too old could not be forgotten", project.pk)
-            continue
-        if gone:
+    def forget(project: Project) -> None:
+        if gone := retention.apply(project, now=timezone.now()):
             logger.info("project %s: rows that were too old are gone: %s", project.pk, gone)
+
+    sweeps.for_each_project(forget, failing="what is too old could not be forgotten")

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from labeling.models import Project, Question
+from labeling.services import sweeps
 from labeling.wakeup import awake, wake
 from sampling import selectors
 from sampling.models import AskPolicy, RefillShard
@@ -191,20 +192,13 @@ def sweep_ask_counters() -> None:
 
 @shared_task(name="sampling.forget_old_decisions", soft_time_limit=1_800, time_limit=1_860, acks_late=True)
 def forget_old_decisions() -> None:
-    """Hold the log of asking to the days that projects and the installation allow; by default it is kept for ever.
+    """Hold the log of asking to the days that projects and the installation allow; by default it is kept for ever."""
 
-    In random order, so that a project that takes all the time does not keep the same others waiting each time.
-    """
-    for project in Project.objects.order_by("?"):
-        try:
-            deleted = ask_log.delete_old_decisions(project, now=timezone.now())
-        except SoftTimeLimitExceeded:
-            raise  # what was committed stays; the next one goes on
-        except Exception:
-            logger.exception("project %s: old decisions of asking could not be deleted", project.pk)
-            continue
-        if deleted:
+    def forget(project: Project) -> None:
+        if deleted := ask_log.delete_old_decisions(project, now=timezone.now()):
             logger.info("project %s: deleted %s old decisions of asking", project.pk, deleted)
+
+    sweeps.for_each_project(forget, failing="old decisions of asking could not be deleted")
 
 
 def _execute_if_possible(run_id: int) -> None:

@@ -14,7 +14,7 @@ from datasets.services.acceptance_report import report
 from labeling.access import Capability
 from labeling.edges import Caller
 from labeling.errors import DomainError
-from labeling.page_edges import person, project_page, render_project
+from labeling.page_edges import blame_each, person, project_page, render_project
 
 _VERSIONS_SHOWN: Final = 20
 _NAMES: Final = list(acceptance_policies.AcceptancePolicyChanges.__annotations__)
@@ -88,13 +88,6 @@ class AcceptancePolicyForm(forms.Form):
         )
         self.fields = {**others, **self.fields}
 
-    def blame(self, error: DomainError) -> None:
-        """Show what the service says of each field."""
-        for name, text in error.fields.items():
-            self.add_error(name if name in self.fields else None, f"{text[:1].upper()}{text[1:]}.")
-        if not error.fields:
-            self.add_error(None, error.message)
-
     @property
     def shown(self) -> list[forms.BoundField]:
         return [self[name] for name in _NAMES]
@@ -110,7 +103,7 @@ def acceptance(request: HttpRequest, caller: Caller) -> HttpResponse:
         try:
             policy = acceptance_policies.new_version(caller.project, by=person(caller), **form.cleaned_data)
         except DomainError as error:
-            form.blame(error)
+            blame_each(form, error)
         else:
             said = (
                 "is in force; labels follow in a moment" if policy.version != before.version else "is in force already"

@@ -14,7 +14,7 @@ from labeling.access import Capability
 from labeling.edges import Caller
 from labeling.errors import DomainError, InvalidInput
 from labeling.models import Project
-from labeling.page_edges import is_fragment_asked, person, project_page, render_project
+from labeling.page_edges import blame_each, is_fragment_asked, person, project_page, render_project
 from sampling.models import AskDecision, AskPolicy
 from sampling.pages import ask_policy_form
 from sampling.pages.ask_policy_form import AskPolicyForm, written_span
@@ -45,7 +45,7 @@ def _change(request: HttpRequest, caller: Caller) -> HttpResponse:
         try:
             policy = ask_policies.new_version(caller.project, by=person(caller), **form.cleaned_data)
         except DomainError as error:
-            form.blame(error)
+            blame_each(form, error)
         else:
             said = "is in force from now on" if policy != before else "is in force already: nothing changed"
             messages.success(request, f"Version {policy.version} of the ask policy {said}.")
@@ -63,7 +63,7 @@ def _preview(request: HttpRequest, caller: Caller) -> HttpResponse:
         try:
             draft = ask_policies.draft(caller.project, **form.cleaned_data)
         except DomainError as error:
-            form.blame(error)
+            blame_each(form, error)
         else:
             now = timezone.now()
             replayed = ask_replay.replay(caller.project, draft, since=now - dt.timedelta(days=int(days)), until=now)

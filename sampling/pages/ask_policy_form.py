@@ -6,7 +6,6 @@ from typing import Any, Final
 from django import forms
 from django.http import QueryDict
 
-from labeling.errors import DomainError
 from labeling.models import Project
 from sampling.models import AskPolicy
 from sampling.pages.queue_policy import TargetsField
@@ -187,13 +186,6 @@ class AskPolicyForm(forms.Form):
         super().__init__(data, initial={name: getattr(policy, name) for name in _NAMES_OF_FIELDS})
         others = forms.fields_for_model(AskPolicy, fields=_NAMES_OF_FIELDS, labels=_LABELS, help_texts=_HELP_TEXTS)
         self.fields = {**others, **self.fields}
-
-    def blame(self, error: DomainError) -> None:
-        """Show what the service says of each field."""
-        for name, text in error.fields.items():
-            self.add_error(name if name in self.fields else None, f"{text[:1].upper()}{text[1:]}.")
-        if not error.fields:
-            self.add_error(None, error.message)
 
     @property
     def groups(self) -> list[tuple[str, bool, list[forms.BoundField]]]:

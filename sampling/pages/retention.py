@@ -15,7 +15,7 @@ from labeling.edges import Caller, require
 from labeling.errors import DomainError, InvalidInput
 from labeling.models import Project, RetentionPolicy, RetentionRun
 from labeling.models.retention import DAYS
-from labeling.page_edges import is_fragment_asked, person, project_page, render_project
+from labeling.page_edges import blame_each, is_fragment_asked, person, project_page, render_project
 from labeling.services import retention_policies
 from sampling.services import ask_policies, retention_preview
 from sampling.services.retention_preview import Due
@@ -43,13 +43,6 @@ class RetentionForm(forms.Form):
                 required=False, label=f"{LABELS[name]}, days", help_text=meaning + limit
             )
 
-    def blame(self, error: DomainError) -> None:
-        """Show what the service says of each field."""
-        for name, text in error.fields.items():
-            self.add_error(name, f"{text[:1].upper()}{text[1:]}.")
-        if not error.fields:
-            self.add_error(None, error.message)
-
 
 @project_page(Capability.READ, to_change=Capability.READ)
 def retention(request: HttpRequest, caller: Caller) -> HttpResponse:
@@ -72,7 +65,7 @@ def _change(request: HttpRequest, caller: Caller) -> HttpResponse:
         try:
             policy = retention_policies.new_version(caller.project, by=person(caller), **form.cleaned_data)
         except DomainError as error:
-            form.blame(error)
+            blame_each(form, error)
         else:
             said = (
                 "is in force from now on"
@@ -92,7 +85,7 @@ def _preview(request: HttpRequest, caller: Caller) -> HttpResponse:
         try:
             draft = retention_policies.draft(caller.project, **form.cleaned_data)
         except DomainError as error:
-            form.blame(error)
+            blame_each(form, error)
         else:
             found = retention_preview.preview(draft, now=timezone.now())
     rows = None if found is None else [(LABELS[each.name], each) for each in found]
