@@ -89,16 +89,17 @@
     }
   };
 
-  // The current tab may lie outside the strip on a phone.
-  const showCurrentTab = () => {
-    const strip = document.querySelector(".tabs .frame");
-    const tab = strip?.querySelector("[aria-current]");
-    if (tab) strip.scrollLeft = tab.offsetLeft - (strip.clientWidth - tab.offsetWidth) / 2;
+  // The current tab may lie outside its strip on a phone.
+  const showCurrentTabs = () => {
+    for (const strip of document.querySelectorAll(".tabs .frame, .views ul")) {
+      const tab = strip.querySelector("[aria-current]")?.getBoundingClientRect();
+      if (tab) strip.scrollLeft += tab.left - strip.getBoundingClientRect().left - (strip.clientWidth - tab.width) / 2;
+    }
   };
 
   document.addEventListener("DOMContentLoaded", () => {
     localTimes(document);
-    showCurrentTab();
+    showCurrentTabs();
     for (const dialog of document.querySelectorAll("dialog[data-open]")) dialog.showModal();
   });
   document.addEventListener("htmx:load", (event) => localTimes(event.detail.elt));
